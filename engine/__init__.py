@@ -1,0 +1,1 @@
+"""Mersey's engine: moves the bytes of DICOM studies."""

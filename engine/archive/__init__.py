@@ -1,0 +1,1 @@
+"""Durable things: blobs, catalogue, renditions, journal."""

@@ -1,0 +1,1 @@
+"""DICOM, sans-I/O: bytes in, values out; opens nothing."""

@@ -1,0 +1,83 @@
+"""One DICOM object as the reader finds it: identity, attributes, where its bytes are.
+
+A value: it holds no file and no pixels, and pickles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ...codecs.pixels import PixelFormat
+from .frame_index import FrameIndex
+
+__all__ = ["Element", "Instance", "Layout", "ReadAt"]
+
+
+class ReadAt(Protocol):
+    """Reads `length_bytes` at `offset_bytes`; fewer only at the end of the source."""
+
+    def __call__(self, offset_bytes: int, length_bytes: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A top-level element with a short value, as stored: `vr` is "" in Implicit VR."""
+
+    tag: int
+    vr: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the parts of a Part 10 file are, in bytes from its start.
+
+    For a deflated data set every offset from `dataset_offset` on counts in the *inflated*
+    stream, which starts at 0 at the data set. `pixel_offset` is the tag of the Pixel Data
+    element ((7FE0,0008), (7FE0,0009) or (7FE0,0010), in `pixel_tag`), `value_offset` its
+    value, `end_offset` the first byte after it (after the Sequence Delimitation Item); all
+    three are None where there is none. `size_bytes` is the length of the stream.
+    """
+
+    has_preamble: bool
+    dataset_offset: int
+    explicit_vr: bool
+    little_endian: bool
+    deflated: bool
+    size_bytes: int
+    pixel_tag: int | None = None
+    pixel_offset: int | None = None
+    value_offset: int | None = None
+    end_offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One DICOM object.
+
+    `transfer_syntax_uid` is what the bytes are, which a wrong file meta may deny (then a
+    sentence in `warnings` says so). `attributes` holds the top-level elements with short
+    values that identify, group or describe the object, as stored. `pixels` and `frames` are
+    None where there is no Pixel Data. `lossy` is Lossy Image Compression (0028,2110) = 01.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    layout: Layout
+    attributes: Mapping[int, Element]
+    pixels: PixelFormat | None = None
+    frames: FrameIndex | None = None
+    lossy: bool = False
+    warnings: tuple[str, ...] = field(default=())
+
+    def text(self, tag: int) -> str:
+        """The value of a top-level attribute as text, "" where absent or long; never raises."""
+        element = self.attributes.get(tag)
+        if element is None:
+            return ""
+        return element.value.decode("latin-1").strip(" \0")

@@ -1,0 +1,1 @@
+"""Asyncio: workers, byte budget, pipelines."""

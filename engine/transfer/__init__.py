@@ -1,0 +1,1 @@
+"""Transfer, sans-I/O: bodies, ranges, multipart."""
