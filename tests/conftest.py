@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+_ROOT = Path(__file__).resolve().parents[1]
+_SHARED = _ROOT.parent / "shared" / "data"
+
+sys.path.insert(0, str(_ROOT / "tools"))
+
+if TYPE_CHECKING:
+    from sample_study import SampleStudy
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +23,17 @@ def shared_data() -> Path:
     if not (_SHARED / "MANIFEST.tsv").is_file():
         pytest.skip("the real files of ../shared/data are absent")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return _ROOT
+
+
+@pytest.fixture(scope="session")
+def sample_study(tmp_path_factory: pytest.TempPathFactory) -> SampleStudy:
+    """A small synthetic study, not to be changed: 128² enhanced CT of 6, series of 3, RGB cine."""
+    from sample_study import write_sample_study
+
+    return write_sample_study(tmp_path_factory.mktemp("sample"), small=True)
