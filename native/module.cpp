@@ -1,5 +1,154 @@
+// The border with Python: buffers in, values out, one exception type mapped. No other file
+// here knows Python.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <exception>
+#include <vector>
+
+#include "codestream/layout.hpp"
+
+namespace nb = nanobind;
+using namespace mersey::codestream;
+
+namespace {
+
+// Holds a contiguous buffer for reading; needs the GIL to be made and to end.
+class ReadableBuffer {
+ public:
+  explicit ReadableBuffer(nb::handle source) {
+    if (PyObject_GetBuffer(source.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
+  }
+  ReadableBuffer(const ReadableBuffer&) = delete;
+  ReadableBuffer& operator=(const ReadableBuffer&) = delete;
+  ~ReadableBuffer() { PyBuffer_Release(&view_); }
+
+  [[nodiscard]] Bytes bytes() const noexcept {
+    return {static_cast<const std::uint8_t*>(view_.buf), static_cast<std::size_t>(view_.len)};
+  }
+
+ private:
+  Py_buffer view_{};
+};
+
+Layout scan_buffer(nb::handle data, bool complete) {
+  const ReadableBuffer buffer(data);
+  const nb::gil_scoped_release released;
+  return scan(buffer.bytes(), complete);
+}
+
+const BlockCoding& blocks_of(const Layout& layout, std::uint16_t component) {
+  const auto own = layout.main.coding.components.find(component);
+  return own == layout.main.coding.components.end() ? layout.main.style().blocks : own->second;
+}
+
+template <typename Test>
+bool every_component(const Layout& layout, Test test) {
+  const std::size_t count = layout.main.size.components.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!test(blocks_of(layout, static_cast<std::uint16_t>(i)))) return false;
+  }
+  return true;
+}
+
+const char* progression_name(Progression order) {
+  constexpr const char* kNames[] = {"LRCP", "RLCP", "RPCL", "PCRL", "CPRL"};
+  return kNames[static_cast<std::size_t>(order)];
+}
+
+nb::tuple components(const Layout& layout) {
+  nb::list rows;
+  for (const Component& one : layout.main.size.components) {
+    rows.append(nb::make_tuple(one.precision, one.is_signed, one.xr, one.yr));
+  }
+  return nb::tuple(rows);
+}
+
+// The tile-parts that were seen; of a prefix, those that TLM announces where it has one.
+nb::tuple tile_parts(const Layout& layout) {
+  nb::list rows;
+  for (const TilePart& part : layout.tiles.parts) {
+    rows.append(nb::make_tuple(part.tile, part.index, part.offset, part.length));
+  }
+  return nb::tuple(rows);
+}
+
+void define_layout(nb::module_& m) {
+  nb::class_<Layout>(m, "Layout", "What one codestream is; offsets count from SOC.")
+      .def_ro("wrapper_bytes", &Layout::wrapper)
+      .def_ro("decompositions", &Layout::decompositions)
+      .def_prop_ro("image_area",
+                   [](const Layout& self) {
+                     const ImageSize& size = self.main.size;
+                     return nb::make_tuple(size.xosiz, size.yosiz, size.xsiz, size.ysiz);
+                   })
+      .def_prop_ro("tiles", [](const Layout& self) { return self.main.size.tiles(); })
+      .def_prop_ro("components", &components)
+      .def_prop_ro("layers", [](const Layout& self) { return self.main.style().layers; })
+      .def_prop_ro("progression",
+                   [](const Layout& self) {
+                     return progression_name(self.main.style().progression);
+                   })
+      .def_prop_ro("colour_transform",
+                   [](const Layout& self) { return self.main.style().colour_transform; })
+      .def_prop_ro("reversible",
+                   [](const Layout& self) {
+                     return every_component(self, [](const BlockCoding& blocks) {
+                       return blocks.transform == 1;
+                     });
+                   })
+      .def_prop_ro("ht",
+                   [](const Layout& self) {
+                     return !every_component(
+                         self, [](const BlockCoding& blocks) { return !blocks.ht(); });
+                   })
+      .def_prop_ro("has_tlm", [](const Layout& self) { return self.main.has_tlm; })
+      .def_prop_ro("has_eoc", [](const Layout& self) { return self.tiles.has_eoc; })
+      .def_prop_ro("main_header_bytes", [](const Layout& self) { return self.main.length; })
+      .def_prop_ro("length_bytes",
+                   [](const Layout& self) -> std::optional<std::uint64_t> {
+                     if (!self.tiles.ended) return std::nullopt;
+                     return self.tiles.length;
+                   })
+      .def_prop_ro("tile_parts", &tile_parts)
+      .def_prop_ro("cut_points",
+                   [](const Layout& self) -> std::optional<std::vector<std::uint64_t>> {
+                     if (self.cuts.evidence == Evidence::none) return std::nullopt;
+                     return self.cuts.points;
+                   })
+      .def_prop_ro("cut_evidence",
+                   [](const Layout& self) {
+                     constexpr const char* kNames[] = {"none", "packets", "tile-parts"};
+                     return kNames[static_cast<std::size_t>(self.cuts.evidence)];
+                   })
+      .def_prop_ro("why_no_cut_points", [](const Layout& self) { return self.cuts.why_none; })
+      .def_prop_ro("complete_reduce",
+                   [](const Layout& self) { return self.cuts.complete_reduce; });
+}
+
+// CodestreamError of this library becomes mersey.codecs.errors.CodestreamError.
+void translate(const std::exception_ptr& pointer, void*) {
+  try {
+    std::rethrow_exception(pointer);
+  } catch (const CodestreamError& error) {
+    const nb::object type =
+        nb::module_::import_("mersey.codecs.errors").attr("CodestreamError");
+    const nb::object code =
+        error.marker() == 0 ? nb::object(nb::none()) : nb::object(nb::int_(error.marker()));
+    const nb::object raised =
+        type(error.what(), nb::arg("marker") = code, nb::arg("offset_bytes") = error.offset());
+    PyErr_SetObject(type.ptr(), raised.ptr());
+  }
+}
+
+}  // namespace
 
 NB_MODULE(_native, m) {
   m.doc() = "Codestream surgery: bit-level work on JPEG 2000 and HTJ2K.";
+  nb::register_exception_translator(&translate);
+  define_layout(m);
+  m.def("scan", &scan_buffer, nb::arg("data"), nb::kw_only(), nb::arg("complete") = true,
+        "Find headers, tile-parts and cut points of a codestream, bare or inside a JP2.");
 }
