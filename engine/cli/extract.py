@@ -1,0 +1,69 @@
+"""``mersey extract``: one frame as PNG, codestream or array, reading only the bytes it needs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from .extraction import Extracted
+
+__all__ = ["command"]
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A DICOM file.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Argument(help="What to write: a .png, .j2c or .npy file.", show_default=False),
+    ],
+    *,
+    frame: Annotated[int, typer.Option(min=1, help="Number of the frame, from 1.")] = 1,
+    reduce: Annotated[
+        int, typer.Option(min=0, max=32, help="How often to halve the image: 3 is an eighth.")
+    ] = 0,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="PNG: the values as stored, not as displayed.")
+    ] = False,
+) -> None:
+    """Write one frame of FILE to OUT, as PNG, bare codestream or NumPy array.
+
+    Reads the headers and that frame; with --reduce, of a progressive codestream only the bytes
+    up to the cut point of that resolution.
+
+    .png is for looking at: windowed to 8 bits as the headers say. .npy holds the decoded values
+    as stored. .j2c is the codestream as stored; a frame stored otherwise is encoded as HTJ2K.
+    """
+    from .extraction import extract
+
+    suffix = out.suffix.lower()
+    if suffix not in (".png", ".j2c", ".npy"):
+        raise typer.BadParameter(f"OUT is {out.name!r}, expected a .png, .j2c or .npy file")
+    if raw and suffix != ".png":
+        raise typer.BadParameter("--raw is for .png: .npy and .j2c hold stored values anyway")
+    extracted = extract(file, form=suffix[1:], number=frame, reduce=reduce, raw=raw)
+    _write_whole(out, extracted.data)
+    print(_summary(extracted, out))
+
+
+def _write_whole(out: Path, data: bytes) -> None:
+    """Under its name the file is whole or not there."""
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _summary(extracted: Extracted, out: Path) -> str:
+    from .terminal import printable, size
+
+    return printable(
+        f"{out}: {extracted.description}; {size(len(extracted.data))} written, "
+        f"{size(extracted.frame_bytes_read)} read of the frame's "
+        f"{size(extracted.frame_bytes)}"
+    )

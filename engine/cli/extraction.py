@@ -1,0 +1,242 @@
+"""What ``mersey extract`` does: read as little as will do, decode, and give it a form.
+
+Never writes; the command does.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...codecs.codestream import scan_codestream
+from ...codecs.errors import DicomError, UnsupportedError, UsageError
+from ...codecs.pixels import PixelArray, PixelFormat
+from ...codecs.registry import Registry
+from ...codecs.syntaxes import (
+    HTJ2K,
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    J2K,
+    J2K_LOSSLESS,
+)
+from ..dicom.frame_index import Frame
+from ..dicom.index import index_instance
+from ..dicom.instance import Instance
+from ..runtime.display import display_rule, to_display
+from ..runtime.frame_decode import FrameDecode, decode_safely
+from ..runtime.frame_read import FrameBytes, read_codestream, read_frame
+from .png import png_bytes
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["CountedFile", "Extracted", "extract"]
+
+_CODESTREAMS = frozenset({J2K, J2K_LOSSLESS, HTJ2K, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL})
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """The bytes to write, and what they are, in words that never hide a reduction."""
+
+    data: bytes
+    description: str
+    frame_bytes_read: int
+    frame_bytes: int
+
+
+@dataclass(slots=True)
+class CountedFile:
+    """Positional reads of an open file that know how much was read."""
+
+    descriptor: int
+    bytes_read: int = field(default=0)
+
+    def read_at(self, offset_bytes: int, length_bytes: int, /) -> bytes:
+        data = os.pread(self.descriptor, length_bytes, offset_bytes)
+        self.bytes_read += len(data)
+        return data
+
+
+def extract(path: Path, *, form: str, number: int, reduce: int, raw: bool) -> Extracted:
+    """Extract frame `number` of the file, halved `reduce` times.
+
+    Parameters
+    ----------
+    form
+        ``png``, ``j2c`` or ``npy``.
+
+    Raises
+    ------
+    UsageError
+        The file has no such frame, or its codestream no such resolution.
+    UnsupportedError
+        The frame cannot be decoded, or has no such form.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        file = CountedFile(descriptor)
+        size = os.fstat(descriptor).st_size
+        instance = index_instance(file.read_at, size_bytes=size, source=str(path))
+        frame, pixels = _frame(instance, number)
+        before = file.bytes_read
+        if instance.transfer_syntax_uid in _CODESTREAMS and (reduce or form == "j2c"):
+            stored = read_codestream(file.read_at, frame, reduce=reduce)
+        else:
+            stored = read_frame(file.read_at, frame)
+        read = file.bytes_read - before
+    finally:
+        os.close(descriptor)
+    request = _Request(path, instance, frame, pixels, stored, reduce, raw)
+    data, what = _FORMS[form](request)
+    return Extracted(data, f"{request.description}, {what}", read, stored.stored_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    path: Path
+    instance: Instance
+    frame: Frame
+    pixels: PixelFormat
+    stored: FrameBytes
+    reduce: int
+    raw: bool
+
+    @property
+    def description(self) -> str:
+        frames = self.instance.frames
+        assert frames is not None
+        rows, columns = self.pixels.rows, self.pixels.columns
+        words = f"frame {self.frame.index + 1} of {frames.count}, "
+        if self.reduce == 0:
+            return f"{words}{columns} x {rows}"
+        small = f"{-(-columns >> self.reduce)} x {-(-rows >> self.reduce)}"
+        return f"{words}REDUCED {self.reduce} times to {small} of {columns} x {rows}"
+
+    def decode(self) -> tuple[PixelArray, PixelFormat]:
+        """The samples, and the format that describes them."""
+        uid = self.instance.transfer_syntax_uid
+        work = FrameDecode(
+            self.stored.data,
+            pixels=self.pixels,
+            source_uid=uid,
+            bit_offset=self.frame.bit_offset,
+            reduce=self.reduce,
+        )
+        samples = decode_safely(work)
+        return samples, Registry.default().decoder(uid).decoded_format(self.pixels)
+
+
+def _frame(instance: Instance, number: int) -> tuple[Frame, PixelFormat]:
+    if instance.frames is None or instance.pixels is None:
+        raise UsageError("the file has no Pixel Data, so no frame to extract")
+    if instance.layout.deflated:
+        raise UnsupportedError(
+            "one frame of a deflated data set cannot be read alone: transcode the file first",
+            feature=instance.transfer_syntax_uid,
+        )
+    return instance.frames[number - 1], instance.pixels
+
+
+def _as_npy(request: _Request) -> tuple[bytes, str]:
+    samples, _ = request.decode()
+    out = io.BytesIO()
+    np.save(out, samples, allow_pickle=False)
+    return out.getvalue(), f"{samples.dtype} values as stored"
+
+
+def _as_png(request: _Request) -> tuple[bytes, str]:
+    samples, pixels = request.decode()
+    if request.raw:
+        image, what = _raw_image(samples), "values as stored"
+    else:
+        rule = display_rule(_headers(request.path), frame_index=request.frame.index)
+        image, what = to_display(samples, pixels=pixels, rule=rule), "for display, 8 bits"
+    text = {"Software": "mersey", "Comment": f"{request.description}, {what}"}
+    return png_bytes(image, text=text), what
+
+
+def _as_j2c(request: _Request) -> tuple[bytes, str]:
+    stored = request.stored
+    if stored.layout is not None:
+        if request.reduce == 0:
+            return stored.data, "codestream as stored"
+        if not stored.is_prefix or request.reduce > stored.layout.decompositions:
+            raise UnsupportedError(
+                f"the codestream ({stored.layout.progression}, "
+                f"{stored.layout.decompositions} decompositions) has no cut point for --reduce "
+                f"{request.reduce}: transcode it to htj2k-rpcl, or extract .png or .npy",
+                feature="cut points",
+            )
+        return stored.data, "a prefix of the codestream as stored"
+    return _encoded(request)
+
+
+def _encoded(request: _Request) -> tuple[bytes, str]:
+    """The codestream that a stored rendition of this frame would hold."""
+    whole = FrameDecode(
+        request.stored.data,
+        pixels=request.pixels,
+        source_uid=request.instance.transfer_syntax_uid,
+        bit_offset=request.frame.bit_offset,
+    )
+    registry = Registry.default()
+    pixels = registry.decoder(whole.source_uid).decoded_format(request.pixels)
+    encoder = registry.encoder(HTJ2K_LOSSLESS_RPCL)
+    data = encoder.encode(decode_safely(whole), pixels=pixels).data
+    if request.reduce == 0:
+        return data, "encoded as HTJ2K (the file holds no codestream)"
+    cut_points = scan_codestream(data).cut_points
+    if cut_points is None or request.reduce >= len(cut_points):
+        raise UsageError(f"--reduce {request.reduce} of an image too small to be halved so often")
+    return data[: cut_points[request.reduce]], "a prefix of it encoded as HTJ2K"
+
+
+def _raw_image(samples: PixelArray) -> PixelArray:
+    if samples.dtype.kind != "u" or samples.dtype.itemsize > 2:
+        raise UnsupportedError(
+            f"a PNG holds unsigned values of 8 or 16 bits, these are {samples.dtype}: use .npy",
+            feature=f"--raw of {samples.dtype}",
+        )
+    return samples
+
+
+_DISPLAY_KEYWORDS = [
+    "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation",
+    "PixelPaddingValue", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
+    "WindowCenter", "WindowWidth", "VOILUTFunction",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    *(f"{c}PaletteColorLookupTable{what}" for c in ("Red", "Green", "Blue")
+      for what in ("Data", "Descriptor")),
+    *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
+]  # fmt: skip
+
+
+def _headers(path: Path) -> Dataset:
+    from pydicom import dcmread
+
+    with warnings.catch_warnings():
+        # pydicom's warnings quote values.
+        warnings.simplefilter("ignore")
+        try:
+            return dcmread(
+                path, stop_before_pixels=True, force=True, specific_tags=_DISPLAY_KEYWORDS
+            )
+        except Exception as error:
+            raise DicomError(
+                f"the display attributes do not parse: {type(error).__name__}", source=str(path)
+            ) from error
+
+
+_FORMS: dict[str, Callable[[_Request], tuple[bytes, str]]] = {
+    "png": _as_png,
+    "npy": _as_npy,
+    "j2c": _as_j2c,
+}
