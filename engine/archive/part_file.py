@@ -1,0 +1,170 @@
+"""A file in the making: invisible under its name until it is whole, resumable until then.
+
+The part file holds the bytes written so far; the journal beside it holds one line for each
+stretch that is durable. A process killed at any moment leaves both; opened again with the same
+identity, the part file is cut back to the last durable stretch and goes on from there.
+Publishing syncs, renames and removes the journal.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+from ...codecs.errors import ResourceError
+from ...codecs.pixels import Buffer
+
+__all__ = ["PartFile", "is_part_file"]
+
+_PREFIX = ".mersey-"
+_SYNC_EVERY_BYTES = 16 << 20
+
+
+def is_part_file(path: Path) -> bool:
+    """Whether `path` is a part file or a journal, which nobody should take for an image."""
+    return path.name.startswith(_PREFIX)
+
+
+class PartFile:
+    """The file that will be `target` once it is published.
+
+    `identity` names everything the bytes depend on (source, settings, versions): a part file
+    of another identity is discarded. `frame_lengths` holds the lengths of the frames that were
+    durable when it was opened; `position` is where the next byte goes, 0 in a fresh one.
+
+    One process at a time: a second one gets ResourceError. Not for several threads at once.
+    """
+
+    def __init__(self, target: Path, *, identity: str) -> None:
+        self.target = target
+        self.frame_lengths: list[int] = []
+        self.position = 0
+        self._identity = identity
+        key = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:24]
+        self._part = target.with_name(f"{_PREFIX}{key}.part")
+        self._journal_path = target.with_name(f"{_PREFIX}{key}.journal")
+        self._unsynced: list[int] = []
+        self._synced_position = 0
+        self._descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._journal = -1
+
+    def __enter__(self) -> Self:
+        try:
+            self._lock()
+            self._resume()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, data: Buffer) -> None:
+        """Append `data`."""
+        view = memoryview(data).cast("B")
+        while view.nbytes:
+            count = os.pwrite(self._descriptor, view, self.position)
+            self.position += count
+            view = view[count:]
+
+    def add_frames(self, lengths: Iterable[int]) -> None:
+        """Say that what was written so far ends with whole frames of these `lengths`.
+
+        Now and then this makes them durable and journals them.
+        """
+        self._unsynced.extend(lengths)
+        if self.position - self._synced_position >= _SYNC_EVERY_BYTES:
+            self._sync()
+
+    def patch(self, offset_bytes: int, data: Buffer) -> None:
+        """Overwrite bytes that were written before."""
+        os.pwrite(self._descriptor, data, offset_bytes)
+
+    def publish(self) -> None:
+        """Make the file durable and give it its name, in one step."""
+        os.fsync(self._descriptor)
+        os.replace(self._part, self.target)
+        self._journal_path.unlink(missing_ok=True)
+        sync_folder(self.target.parent)
+
+    def discard(self) -> None:
+        """Remove part file and journal."""
+        self._part.unlink(missing_ok=True)
+        self._journal_path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go; what is durable stays for the next try."""
+        for descriptor in (self._descriptor, self._journal):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._descriptor = self._journal = -1
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self._taken() from None
+        # Between open and lock another process may have published this very file.
+        if not self._part.exists() or not os.path.samestat(
+            os.stat(self._part), os.fstat(self._descriptor)
+        ):
+            raise self._taken()
+
+    def _taken(self) -> ResourceError:
+        return ResourceError(f"{self.target} is being written by another process")
+
+    def _resume(self) -> None:
+        lines = _journal_lines(self._journal_path)
+        size = os.fstat(self._descriptor).st_size
+        kept = b""
+        if lines and lines[0][0].get("identity") == self._identity:
+            kept = lines[0][1]
+            for line, raw in lines[1:]:
+                if not self.position < line["position"] <= size:
+                    break
+                self.position = line["position"]
+                self.frame_lengths.extend(line["lengths"])
+                kept += raw
+        self._synced_position = self.position
+        os.ftruncate(self._descriptor, self.position)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._journal = os.open(self._journal_path, flags, 0o666)
+        head = json.dumps({"identity": self._identity}).encode() + b"\n"
+        os.write(self._journal, kept or head)
+
+    def _sync(self) -> None:
+        os.fdatasync(self._descriptor)
+        line = {"position": self.position, "lengths": self._unsynced}
+        os.write(self._journal, json.dumps(line).encode() + b"\n")
+        self._synced_position = self.position
+        self._unsynced = []
+
+
+def _journal_lines(path: Path) -> list[tuple[dict[str, Any], bytes]]:
+    """The whole lines of a journal; a torn last one is left out."""
+    try:
+        raw_lines = path.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    lines = []
+    for raw in raw_lines:
+        try:
+            lines.append((json.loads(raw), raw))
+        except ValueError:
+            break
+    return [line for line in lines if line[1].endswith(b"\n")]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

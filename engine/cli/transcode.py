@@ -1,0 +1,131 @@
+"""`mersey transcode`: files and folders into another transfer syntax."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..runtime.batch import Failure, Summary
+    from ..runtime.outcome import Outcome
+    from .progress import TranscodeProgress
+
+__all__ = ["command"]
+
+_BUDGET_BYTES = 192 << 20
+
+
+class VerifyOption(StrEnum):
+    off = "off"
+    self = "self"
+    independent = "independent"
+
+
+def command(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="SRC... DST", help="Files or folders, then the target.")
+    ],
+    to: Annotated[
+        str, typer.Option(help="Transfer syntax: a UID or a name, e.g. htj2k-rpcl, explicit-le.")
+    ] = "htj2k-rpcl",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
+    ] = None,
+    verify: Annotated[
+        VerifyOption,
+        typer.Option(
+            help="How lossless results are checked: by the codec that made them (self), or by "
+            "another implementation (independent)."
+        ),
+    ] = VerifyOption.independent,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make targets again that exist already.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+) -> None:
+    """Transcode files and folders; an interrupted run goes on where it stopped.
+
+    Files of a folder land under DST at the same relative paths. Objects without pixels are
+    copied byte for byte. One line a failed file on stderr; exit code 1 if any failed.
+    """
+    if len(paths) < 2:
+        raise typer.BadParameter(
+            "expected one or more sources and a target", param_hint="SRC... DST"
+        )
+    from ...codecs.registry import resolve_target
+    from ..runtime.batch import plan_jobs
+
+    plans = list(
+        plan_jobs(paths[:-1], paths[-1], target_uid=resolve_target(to), verify=verify.value)
+    )
+    summary = _run(plans, jobs, overwrite=overwrite)
+    if as_json:
+        print(json.dumps(asdict(summary) | {"mb_per_s": round(summary.mb_per_s, 1)}, indent=2))
+    else:
+        print(_sentence(summary))
+    if summary.failures:
+        raise typer.Exit(1)
+
+
+def _run(plans: list[Any], jobs: int | None, *, overwrite: bool) -> Summary:
+    import asyncio
+
+    import uvloop
+
+    from ..runtime.batch import run_batch
+    from ..runtime.byte_budget import ByteBudget
+    from ..runtime.worker_pool import WorkerPool
+    from .progress import TranscodeProgress
+
+    total_bytes = sum(Path(plan.source).stat().st_size for plan in plans)
+    with (
+        WorkerPool(jobs=jobs) as pool,
+        TranscodeProgress(total_bytes=total_bytes) as progress,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        try:
+            return runner.run(
+                run_batch(
+                    plans,
+                    executor=pool,
+                    budget=ByteBudget(_BUDGET_BYTES),
+                    workers=pool.jobs,
+                    overwrite=overwrite,
+                    on_progress=progress.advance,
+                    on_done=lambda done: _report(done, progress),
+                )
+            )
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _report(done: Outcome | Failure, progress: TranscodeProgress) -> None:
+    from ..runtime.batch import Failure
+
+    if isinstance(done, Failure):
+        progress.say(f"failed: {done.source}: {done.error}")
+        return
+    for warning in done.warnings:
+        progress.say(f"note: {done.source}: {warning}")
+    if done.action == "kept":
+        progress.say(f"kept as it is: {done.source}: {done.reason}")
+
+
+def _sentence(summary: Summary) -> str:
+    parts = [f"{summary.transcoded} transcoded"]
+    counts = {
+        "copied": summary.copied,
+        "kept": summary.kept,
+        "skipped": summary.skipped,
+        "failed": len(summary.failures),
+    }
+    parts.extend(f"{count} {name}" for name, count in counts.items() if count)
+    ratio = f", {summary.bytes_in / 1e6:.1f} MB in, {summary.bytes_out / 1e6:.1f} MB out"
+    speed = f" in {summary.seconds:.1f} s, {summary.mb_per_s:.0f} MB/s of pixels"
+    return f"{summary.files} files: {', '.join(parts)}; {summary.frames} frames{ratio}{speed}"

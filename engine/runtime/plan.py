@@ -1,0 +1,173 @@
+"""What to do with one file: transcode its frames, copy it, or keep it as it is.
+
+`plan_transcode` reads the headers and decides; it never reads pixels and writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...codecs.errors import FormatError, MerseyError, UnsupportedError
+from ...codecs.pixels import PixelFormat
+from ...codecs.registry import Registry
+from ...codecs.syntaxes import transfer_syntax
+from ..dicom.index import index_instance
+from ..dicom.instance import Instance, ReadAt
+from .frame_run import FrameRun
+from .verification import Verify
+
+__all__ = ["Job", "Plan", "Source", "plan_transcode", "reader"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Turn the file `source` into the file `target`, its frames in `target_uid`."""
+
+    source: str
+    target: str
+    target_uid: str
+    verify: Verify = "independent"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The file a plan was made for, as it was then."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: str) -> Source:
+        status = os.stat(path)
+        return cls(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+    def check_unchanged(self) -> None:
+        """Raise FormatError where the file is no longer the one that was planned for."""
+        if Source.of(self.path) != self:
+            raise FormatError("the file changed while it was being read", source=self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a job is done.
+
+    `action` is ``transcode``, ``copy`` (no frames, or in the target syntax already) or
+    ``keep`` (the target syntax has no form for such pixels: `reason`). `pixels` is what the
+    written data set declares, `stream_path` where the frames' offsets count: the file, or what
+    a deflated one was inflated to.
+    """
+
+    job: Job
+    source: Source
+    instance: Instance
+    action: Literal["transcode", "copy", "keep"]
+    reason: str = ""
+    pixels: PixelFormat | None = None
+    library: str = ""
+    stream_path: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Everything that the bytes of the result depend on."""
+        source = self.source
+        parts = (source.path, source.size_bytes, source.mtime_ns, source.inode)
+        return repr((*parts, self.job.target_uid, self.job.verify, self.library))
+
+    @property
+    def frame_count(self) -> int:
+        return 0 if self.instance.frames is None else self.instance.frames.count
+
+    @property
+    def pixel_bytes(self) -> int:
+        """The size of all frames, decoded."""
+        pixels = self.instance.pixels
+        return 0 if pixels is None else self.frame_count * pixels.decoded_bytes
+
+    def run(self, indices: range) -> FrameRun:
+        """The description of the frames at `indices`."""
+        frames, pixels = self.instance.frames, self.instance.pixels
+        assert frames is not None
+        assert pixels is not None
+        return FrameRun(
+            path=self.stream_path,
+            instance_uid=self.instance.sop_instance_uid,
+            frames=tuple(frames[index] for index in indices),
+            pixels=pixels,
+            source_uid=self.instance.transfer_syntax_uid,
+            target_uid=self.job.target_uid,
+            verify=self.job.verify,
+        )
+
+
+def reader(descriptor: int) -> ReadAt:
+    """Positional reads of an open file."""
+
+    def read_at(offset_bytes: int, length_bytes: int, /) -> bytes:
+        return os.pread(descriptor, length_bytes, offset_bytes)
+
+    return read_at
+
+
+def with_reader[T](path: str, use: Callable[[ReadAt], T]) -> T:
+    """Call `use` with positional reads of the file `path`, open as long as it runs."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return use(reader(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def plan_transcode(job: Job) -> Plan:
+    """Read the headers of the job's source and decide what to do with it.
+
+    Raises
+    ------
+    DicomError
+        The source is not DICOM, or broken.
+    UnsupportedError
+        Its frames are in a syntax that cannot be decoded here; names the syntax.
+    """
+    source = Source.of(job.source)
+    instance = with_reader(
+        job.source,
+        lambda read_at: index_instance(
+            read_at, size_bytes=source.size_bytes, source=Path(job.source).name
+        ),
+    )
+    return decide(job, source, instance)
+
+
+def decide(job: Job, source: Source, instance: Instance) -> Plan:
+    """The plan for an instance whose headers were read."""
+    if instance.pixels is None or instance.frames is None:
+        return Plan(job, source, instance, "copy", "no pixel data")
+    if instance.transfer_syntax_uid == job.target_uid:
+        return Plan(job, source, instance, "copy", "in the target syntax already")
+    syntax = transfer_syntax(instance.transfer_syntax_uid)
+    if syntax is not None and syntax.video:
+        return Plan(job, source, instance, "keep", f"{syntax.name} is video")
+    registry = Registry.default()
+    encoder = registry.encoder(job.target_uid)
+    try:
+        decoder = registry.decoder(instance.transfer_syntax_uid)
+    except MerseyError as error:
+        raise error.at(instance=instance.sop_instance_uid)  # noqa: B904
+    try:
+        pixels = encoder.encoded_format(decoder.decoded_format(instance.pixels))
+    except UnsupportedError as error:
+        return Plan(job, source, instance, "keep", error.message)
+    return Plan(
+        job,
+        source,
+        instance,
+        "transcode",
+        pixels=pixels,
+        library=f"{decoder.library} > {encoder.library}",
+        stream_path=job.source,
+    )

@@ -1,0 +1,137 @@
+"""Transcode one file: frame runs through workers, results in order, memory bounded.
+
+`transcode_file` is a pipeline: as many runs are in flight as the budget allows, their results
+are written in the order of the frames. Cancellation or a kill at any moment leaves either no
+target or a whole one, and a part file that the next call goes on from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Executor
+from contextlib import aclosing
+from pathlib import Path
+
+from ...codecs.errors import MerseyError, ResourceError
+from .byte_budget import ByteBudget
+from .file_writing import FileWriting
+from .frame_run import RUN_BYTES, FrameRun, RunResult, plan_runs
+from .outcome import Outcome
+from .plan import Job, Plan
+from .submission import result_of, submit, submit_run
+from .whole_file import begin
+from .worker import WorkerError
+
+__all__ = ["OnProgress", "transcode_file"]
+
+type OnProgress = Callable[[int, int], None]
+"""Called with what was finished since the last call: bytes of decoded frames, and of source."""
+
+
+async def transcode_file(
+    job: Job,
+    *,
+    executor: Executor,
+    budget: ByteBudget,
+    jobs: int = 2,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Outcome:
+    """Do `job`.
+
+    Parameters
+    ----------
+    executor
+        Runs the CPU work: a WorkerPool, or any Executor that reaches the same files.
+    budget
+        Bounds what is in flight, in this file and in all that share it.
+    jobs
+        How many runs the executor works on at once; as many again may wait for it.
+    overwrite
+        Make the target again where an earlier call made it.
+
+    Raises
+    ------
+    MerseyError
+        The file cannot be transcoded; the error names the instance, and the frame where one
+        is to blame. No target appears.
+    """
+    size_bytes = await asyncio.to_thread(lambda: Path(job.source).stat().st_size)
+    async with budget.hold(min(size_bytes, 3 * RUN_BYTES)):
+        future = submit(executor, 30 + size_bytes / 20e6, begin, job, overwrite=overwrite)
+        begun = await asyncio.wrap_future(future)
+    if isinstance(begun, Outcome):
+        if on_progress is not None:
+            on_progress(begun.pixel_bytes, size_bytes)
+        return begun
+    return await _pipeline(begun, executor, budget, jobs, on_progress)
+
+
+async def _pipeline(
+    plan: Plan,
+    executor: Executor,
+    budget: ByteBudget,
+    jobs: int,
+    on_progress: OnProgress | None,
+) -> Outcome:
+    writing = await asyncio.to_thread(FileWriting(plan).__enter__)
+    try:
+        results = _in_order(plan, executor, budget, first=writing.done_frames, jobs=jobs)
+        async with aclosing(results):
+            async for run, result in results:
+                await asyncio.to_thread(writing.add, result)
+                if on_progress is not None:
+                    done = len(run.frames)
+                    on_progress(
+                        done * run.pixels.decoded_bytes,
+                        plan.source.size_bytes * done // plan.frame_count,
+                    )
+        return await asyncio.to_thread(writing.finish)
+    except MerseyError as error:
+        if isinstance(error, WorkerError) or not isinstance(error, ResourceError):
+            writing.discard()  # the source is at fault: another try would end no better
+        raise
+    finally:
+        writing.__exit__()
+
+
+async def _in_order(
+    plan: Plan, executor: Executor, budget: ByteBudget, *, first: int, jobs: int
+) -> AsyncGenerator[tuple[FrameRun, RunResult]]:
+    """Yield each run from the frame at `first` on with its result, in the frames' order.
+
+    At most ``2 * jobs`` are in flight, fewer where the budget says so.
+    """
+    frames, pixels = plan.instance.frames, plan.instance.pixels
+    assert frames is not None
+    assert pixels is not None
+    window: deque[tuple[FrameRun, asyncio.Future[RunResult]]] = deque()
+    try:
+        for indices in plan_runs(frames, pixels=pixels, jobs=jobs, first=first):
+            run = plan.run(indices)
+            while len(window) >= 2 * jobs:
+                yield await _head(window, budget)
+            while not budget.try_take(run.weight_bytes):
+                if not window:
+                    await budget.take(run.weight_bytes)
+                    break
+                yield await _head(window, budget)
+            window.append((run, submit_run(executor, run)))
+        while window:
+            yield await _head(window, budget)
+    finally:
+        for run, future in window:
+            future.cancel()
+            budget.give_back(run.weight_bytes)
+
+
+async def _head(
+    window: deque[tuple[FrameRun, asyncio.Future[RunResult]]], budget: ByteBudget
+) -> tuple[FrameRun, RunResult]:
+    run, future = window[0]
+    result = await result_of(run, future)
+    window.popleft()
+    budget.give_back(run.weight_bytes)
+    return run, result

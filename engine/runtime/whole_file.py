@@ -1,0 +1,100 @@
+"""Jobs small enough for one worker, from headers to rename; and copies.
+
+`begin` runs in a worker process. It finishes what fits a single FrameRun, and gives a Plan
+back for what does not.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from ...codecs.errors import MerseyError, UsageError
+from ..archive.part_file import PartFile
+from ..dicom.index import index_instance
+from .file_writing import FileWriting
+from .frame_run import RUN_BYTES, execute_run
+from .inflated import inflate_beside
+from .outcome import Outcome
+from .plan import Job, Plan, Source, plan_transcode, with_reader
+
+__all__ = ["begin"]
+
+_COPY_BYTES = 8 << 20
+
+
+def begin(job: Job, *, overwrite: bool = False) -> Outcome | Plan:
+    """Do the job if it is small; otherwise say how it is to be done.
+
+    Raises
+    ------
+    MerseyError
+        The source cannot be read, decoded or written in the target syntax.
+    """
+    target = Path(job.target)
+    if target.exists() and target.samefile(job.source):
+        raise UsageError(f"{job.target} is the source itself, which is never altered")
+    plan = plan_transcode(job)
+    if not overwrite and _is_done(plan):
+        return _outcome(plan, "skipped")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if plan.action != "transcode":
+        return _copy(plan)
+    if plan.instance.layout.deflated:
+        plan = replace(plan, stream_path=str(inflate_beside(plan)))
+    if plan.pixel_bytes > RUN_BYTES:
+        return plan
+    with FileWriting(plan) as writing:
+        writing.add(execute_run(plan.run(range(writing.done_frames, plan.frame_count))))
+        return writing.finish()
+
+
+def _is_done(plan: Plan) -> bool:
+    """Whether an earlier run made the target of this plan: it appears only when complete."""
+    job = plan.job
+    if not os.path.exists(job.target):
+        return False
+    made = Source.of(job.target)
+    if made.mtime_ns < plan.source.mtime_ns:
+        return False
+    if plan.action != "transcode" and made.size_bytes != plan.source.size_bytes:
+        return False
+    try:
+        instance = with_reader(
+            job.target, lambda read_at: index_instance(read_at, size_bytes=made.size_bytes)
+        )
+    except MerseyError:
+        return False
+    wanted_uid = job.target_uid if plan.action == "transcode" else plan.instance.transfer_syntax_uid
+    return (
+        instance.transfer_syntax_uid == wanted_uid
+        and instance.sop_instance_uid == plan.instance.sop_instance_uid
+        and (instance.frames.count if instance.frames else 0) == plan.frame_count
+    )
+
+
+def _copy(plan: Plan) -> Outcome:
+    with (
+        open(plan.source.path, "rb") as source,
+        PartFile(Path(plan.job.target), identity=plan.identity) as part,
+    ):
+        source.seek(part.position)
+        while chunk := source.read(_COPY_BYTES):
+            part.write(chunk)
+            part.add_frames(())
+        plan.source.check_unchanged()
+        part.publish()
+    return _outcome(plan, "copied" if plan.action == "copy" else "kept")
+
+
+def _outcome(plan: Plan, action: str) -> Outcome:
+    return Outcome(
+        source=plan.job.source,
+        target=plan.job.target,
+        action=action,  # type: ignore[arg-type]
+        bytes_in=plan.source.size_bytes,
+        bytes_out=os.stat(plan.job.target).st_size,
+        reason=plan.reason,
+        warnings=plan.instance.warnings,
+    )
