@@ -20,21 +20,28 @@ class Encoded:
     """One encoded frame.
 
     `lossy` is true where the samples cannot be had back exactly; `ratio` is uncompressed
-    bytes over encoded bytes (PS3.3 §C.7.6.1.1.5).
+    bytes over encoded bytes (PS3.3 §C.7.6.1.1.5). `psnr_db` is how close a lossy one comes,
+    where its encoder looked.
     """
 
     data: bytes
     lossy: bool
     ratio: float
+    psnr_db: float | None = None
 
 
 class Codec(Protocol):
     """One family of transfer syntaxes, for one transfer syntax."""
 
-    name: str
-    """Short name, e.g. ``htj2k-rpcl``."""
-    library: str
-    """Distribution names and versions that do the work; part of every rendition's key."""
+    @property
+    def name(self) -> str:
+        """Short name, e.g. ``htj2k-rpcl``."""
+        ...
+
+    @property
+    def library(self) -> str:
+        """Distribution names and versions that do the work; part of every rendition's key."""
+        ...
 
     def decoded_format(self, pixels: PixelFormat) -> PixelFormat:
         """The format of the array that `decode` returns, for frames stored with `pixels`."""

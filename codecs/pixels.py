@@ -25,6 +25,8 @@ class PixelFormat:
     `floating` marks Float (bits_allocated 32) and Double Float (64) Pixel Data.
     `planar` is Planar Configuration: 0 colour-by-pixel, 1 colour-by-plane; it says how an
     *uncompressed* frame lies in Pixel Data. Arrays are always colour-by-pixel.
+    `swapped_words` marks samples of at most 8 bits in an Explicit VR Big Endian Pixel Data
+    element of VR OW: each two bytes lie swapped (PS3.5 §7.3, §8.1.2).
     """
 
     rows: int
@@ -37,18 +39,21 @@ class PixelFormat:
     planar: int = 0
     photometric: str = "MONOCHROME2"
     floating: bool = False
+    swapped_words: bool = False
 
     def __post_init__(self) -> None:
         if not (1 <= self.rows <= 65535 and 1 <= self.columns <= 65535):
-            raise UsageError(f"Rows x Columns are {self.rows} x {self.columns}, each must be 1–65535")
+            raise UsageError(
+                f"Rows x Columns are {self.rows} x {self.columns}, each must be 1–65535"
+            )
         if not 1 <= self.samples <= 4:
             raise UsageError(f"Samples per Pixel is {self.samples}, expected 1–4")
         if self.bits_allocated not in (1, 8, 16, 32, 64):
-            raise UsageError(f"Bits Allocated is {self.bits_allocated}, expected 1, 8, 16, 32 or 64")
-        if not 1 <= self.bits_stored <= self.bits_allocated:
             raise UsageError(
-                f"Bits Stored is {self.bits_stored}, expected 1–{self.bits_allocated} (Bits Allocated)"
+                f"Bits Allocated is {self.bits_allocated}, expected 1, 8, 16, 32 or 64"
             )
+        if not 1 <= self.bits_stored <= self.bits_allocated:
+            raise UsageError(f"Bits Stored is {self.bits_stored}, expected 1–{self.bits_allocated}")
 
     @property
     def shape(self) -> tuple[int, ...]:
