@@ -15,10 +15,10 @@ __all__ = ["command"]
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="A DICOM file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A DICOM file.")],
     out: Annotated[
         Path,
-        typer.Argument(help="What to write: a .png, .j2c or .npy file.", show_default=False),
+        typer.Argument(metavar="OUT", help="What to write: a .png, .j2c or .npy file."),
     ],
     *,
     frame: Annotated[int, typer.Option(min=1, help="Number of the frame, from 1.")] = 1,

@@ -1,5 +1,86 @@
-"""The command line's front door."""
+"""The command line's front door: which commands there are, and how errors end them.
+
+Imports nothing heavy: a command imports what it needs when it runs. Exit codes: 0 done, 1 an
+error (one line on stderr), 2 wrong usage (so is a UsageError), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ...codecs.errors import MerseyError, UsageError
+from . import extract, inspect, transcode
+from .terminal import print_error
+
+__all__ = ["app", "main"]
+
+
+class _FrontDoor(TyperGroup):
+    """Turns errors into one line and an exit code, for every command."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            value = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; the interpreter's last flush must not fail.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except (MerseyError, OSError) as error:
+            if ctx.params["debug"]:
+                raise
+            print_error(error)
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+        return value
+
+
+app = typer.Typer(
+    cls=_FrontDoor,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help takes half the time
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"mersey {version('mersey')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", envvar="MERSEY_DEBUG", help="Show tracebacks of errors."),
+    ] = False,
+) -> None:
+    """Move and transcode medical images."""
+
+
+app.command("transcode")(transcode.command)
+app.command("inspect")(inspect.command)
+app.command("extract")(extract.command)
+
+with contextlib.suppress(ModuleNotFoundError):  # until cli/serve.py is there
+    app.command("serve")(import_module("mersey.engine.cli.serve").command)
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; ends the process."""
+    app(prog_name="mersey")
