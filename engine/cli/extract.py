@@ -29,7 +29,7 @@ def command(
         bool, typer.Option("--raw", help="PNG: the values as stored, not as displayed.")
     ] = False,
 ) -> None:
-    """Write one frame of FILE to OUT, as PNG, bare codestream or NumPy array.
+    """Write one frame as PNG, codestream or array.
 
     Reads the headers and that frame; with --reduce, of a progressive codestream only the bytes
     up to the cut point of that resolution.
@@ -37,13 +37,13 @@ def command(
     .png is for looking at: windowed to 8 bits as the headers say. .npy holds the decoded values
     as stored. .j2c is the codestream as stored; a frame stored otherwise is encoded as HTJ2K.
     """
-    from .extraction import extract
-
     suffix = out.suffix.lower()
     if suffix not in (".png", ".j2c", ".npy"):
         raise typer.BadParameter(f"OUT is {out.name!r}, expected a .png, .j2c or .npy file")
     if raw and suffix != ".png":
         raise typer.BadParameter("--raw is for .png: .npy and .j2c hold stored values anyway")
+    from .extraction import extract
+
     extracted = extract(file, form=suffix[1:], number=frame, reduce=reduce, raw=raw)
     _write_whole(out, extracted.data)
     print(_summary(extracted, out))

@@ -28,9 +28,10 @@ def command(
         bool, typer.Option("--patient", help="Show the patient's name, ID, birth date and sex.")
     ] = False,
 ) -> None:
-    """Show identity, image attributes, frames, and the codestream of the first frame.
+    """Show what a file is and where its frames lie.
 
-    Reads headers, item tags and of the first frame what its layout takes; decodes nothing.
+    Identity, image attributes, frames, and of the first frame's codestream the layout and the
+    cut points. Reads headers, item tags and what that layout takes; decodes nothing.
 
     With --json: an object with "file", "size_bytes", "kind" ("dicom" or "codestream"),
     "identity", "patient" (null unless asked for), "image", "frames", "codestream" and

@@ -21,6 +21,7 @@ from ...codecs.syntaxes import (
     J2K_LOSSLESS,
     transfer_syntax,
 )
+from ..dicom.character_sets import decode_text
 from ..dicom.frame_index import Frame, FrameIndex, Span
 from ..dicom.index import index_instance
 from ..dicom.instance import Instance, ReadAt
@@ -35,6 +36,7 @@ _SOC_SIZ = b"\xff\x4f\xff\x51"
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _LISTED_FRAMES = 5
 _LARGEST_BARE_BYTES = 1 << 30
+_SPECIFIC_CHARACTER_SET = 0x00080005
 _MODALITY = 0x00080060
 _PATIENT = {
     "name": 0x00100010,
@@ -124,19 +126,13 @@ def _identity(instance: Instance) -> _Report:
 
 
 def _patient(instance: Instance) -> _Report:
-    from pydicom.charset import convert_encodings, decode_bytes
-    from pydicom.valuerep import PN_DELIMS
-
-    terms = instance.text(0x00080005).split("\\")
-    try:
-        encodings = convert_encodings(terms)
-    except (LookupError, ValueError):
-        encodings = ["latin-1"]
+    charset = instance.attributes.get(_SPECIFIC_CHARACTER_SET)
     values = {}
     for name, tag in _PATIENT.items():
         element = instance.attributes.get(tag)
-        raw = b"" if element is None else element.value
-        values[name] = decode_bytes(raw, encodings, PN_DELIMS).strip(" \0")
+        terms = b"" if charset is None else charset.value
+        text = "" if element is None else decode_text(element, charset=terms)
+        values[name] = text.strip(" \0")
     return values
 
 

@@ -73,7 +73,7 @@ def _options(
     """Move and transcode medical images."""
 
 
-app.command("transcode")(transcode.command)
+app.command("transcode", short_help="Transcode files and folders, resumably.")(transcode.command)
 app.command("inspect")(inspect.command)
 app.command("extract")(extract.command)
 
