@@ -93,8 +93,7 @@ def open_codec(uid: str, *, quality: Quality | None = None) -> Codec:
 
 
 def _decode(frame: J2kFrame) -> PixelArray:
-    subsampled = any(factors != (1, 1) for factors in frame.layout.subsampling)
-    if subsampled or not frame.layout.ht:
+    if frame.subsampled or not frame.ht:
         from .openjpeg import decode_with_openjpeg  # not needed to start up, and slow to import
 
         return decode_with_openjpeg(frame)
@@ -103,7 +102,7 @@ def _decode(frame: J2kFrame) -> PixelArray:
         shape=frame.shape,
         dtype=frame.stored_dtype,
         limits=frame.limits,
-        colour_transform=frame.layout.colour_transform,
+        colour_transform=frame.colour_transform,
         reduce=frame.reduce,
     )
 

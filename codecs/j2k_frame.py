@@ -19,8 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .codestream import CodestreamLayout, scan_codestream
-from .codestream import reduced_size as layout_size
+from .._native import Layout, scan
 from .errors import CodestreamError, UnsupportedError, UsageError
 from .pixels import Buffer, PixelArray, PixelFormat
 from .reduction import reduced_size
@@ -36,30 +35,28 @@ _MAX_REDUCE = 32
 class J2kFrame:
     """A codestream that agrees with its data set and is complete for `reduce`.
 
-    `codestream` is bare and ends in EOC or holds everything; `reduce` is what the
-    codestream's own resolutions can do of the reduction that was asked, `left_over` the rest.
+    `codestream` is bare; where it was cut it ends in EOC. `reduce` is what the codestream's
+    own resolutions can do of the reduction that was asked, `left_over` the rest. `precision`
+    and `signed` are the codestream's, `pixels` the data set's.
     """
 
     codestream: Buffer
-    layout: CodestreamLayout
     pixels: PixelFormat
     reduce: int
     left_over: int
-
-    @property
-    def precision(self) -> int:
-        return self.layout.precision[0]
-
-    @property
-    def signed(self) -> bool:
-        return self.layout.signed[0]
+    precision: int
+    signed: bool
+    subsampled: bool
+    colour_transform: bool
+    ht: bool
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape at `reduce`, as `PixelFormat.shape`."""
-        rows = reduced_size(self.pixels.rows, reduce=self.reduce)
-        columns = reduced_size(self.pixels.columns, reduce=self.reduce)
-        return (rows, columns, *self.pixels.shape[2:])
+        pixels = self.pixels
+        rows = reduced_size(pixels.rows, reduce=self.reduce)
+        columns = reduced_size(pixels.columns, reduce=self.reduce)
+        return (rows, columns) if pixels.samples == 1 else (rows, columns, pixels.samples)
 
     @property
     def stored_dtype(self) -> np.dtype[np.generic]:
@@ -74,20 +71,22 @@ class J2kFrame:
         return 0, (1 << self.precision) - 1
 
     def to_container(self, samples: PixelArray) -> PixelArray:
-        """Read the bits of decoded samples as Pixel Representation says; may write to them."""
-        dtype = self.pixels.dtype
-        if self.signed != self.pixels.signed:
-            samples = samples.view(dtype)
-            spare = dtype.itemsize * 8 - self.precision
-            if spare:
-                samples <<= spare
-                samples >>= spare
+        """Read the bits of samples of `stored_dtype` as Pixel Representation says, in place."""
+        if self.signed == self.pixels.signed:
             return samples
-        return samples.astype(dtype, copy=False)
+        samples = samples.view(self.pixels.dtype)
+        spare = samples.dtype.itemsize * 8 - self.precision
+        if spare:
+            samples <<= spare
+            samples >>= spare
+        return samples
 
 
 def open_frame(data: Buffer, *, pixels: PixelFormat, reduce: int = 0) -> J2kFrame:
     """Check one frame against its data set, and cut it to what `reduce` needs.
+
+    Reads the native layout itself: the full `CodestreamLayout` would cost every frame of a
+    series a fiftieth of its decoding.
 
     Raises
     ------
@@ -98,16 +97,26 @@ def open_frame(data: Buffer, *, pixels: PixelFormat, reduce: int = 0) -> J2kFram
     """
     if not 0 <= reduce <= _MAX_REDUCE:
         raise UsageError(f"reduce is {reduce}, expected 0–{_MAX_REDUCE}")
-    layout = scan_codestream(data, complete=reduce == 0)
-    _require_agreement(layout, pixels)
-    inside = min(reduce, layout.decompositions)
-    wanted = tuple(reduced_size(side, reduce=inside) for side in (pixels.columns, pixels.rows))
-    if layout_size(layout, inside) != wanted:
-        # An image offset that is no multiple of 2**reduce: its small image has another size.
-        inside = 0
-    bare = memoryview(data).cast("B")[layout.jp2_offset :]
-    codestream = _cut(data, bare, layout, inside) if reduce else bare
-    return J2kFrame(codestream, layout, pixels, inside, reduce - inside)
+    layout = scan(data, complete=reduce == 0)
+    components = layout.components
+    _require_agreement(layout, components, pixels)
+    precision, signed, _, _ = components[0]
+    codestream: Buffer = memoryview(data).cast("B")[layout.wrapper_bytes :]
+    inside = 0
+    if reduce:
+        inside = _reduce_inside(layout, pixels, reduce)
+        codestream = _cut(data, codestream, layout, inside)
+    return J2kFrame(
+        codestream,
+        pixels,
+        reduce=inside,
+        left_over=reduce - inside,
+        precision=precision,
+        signed=signed,
+        subsampled=any(row[2:] != (1, 1) for row in components),
+        colour_transform=layout.colour_transform != 0,
+        ht=layout.ht,
+    )
 
 
 def decoded_photometric(photometric: str) -> str:
@@ -122,10 +131,24 @@ def decoded_photometric(photometric: str) -> str:
     )
 
 
-def _cut(data: Buffer, codestream: memoryview, layout: CodestreamLayout, reduce: int) -> Buffer:
+def _reduce_inside(layout: Layout, pixels: PixelFormat, reduce: int) -> int:
+    """How much of `reduce` the codestream's resolutions can do.
+
+    None where an image offset is no multiple of ``2**reduce``: then ISO/IEC 15444-1 §B.5
+    gives the small image another size than the ``ceil(rows / 2**reduce)`` that we promise.
+    """
+    inside = min(reduce, layout.decompositions)
+    up = (1 << inside) - 1
+    left, top, right, bottom = ((side + up) >> inside for side in layout.image_area)
+    rows = reduced_size(pixels.rows, reduce=inside)
+    columns = reduced_size(pixels.columns, reduce=inside)
+    return inside if (bottom - top, right - left) == (rows, columns) else 0
+
+
+def _cut(data: Buffer, codestream: memoryview, layout: Layout, reduce: int) -> Buffer:
     """The prefix that holds the reduction, closed by EOC so that no decoder looks further."""
     if reduce == 0 or layout.cut_points is None:
-        scan_codestream(data, complete=True)
+        scan(data, complete=True)
         return codestream
     needed = layout.cut_points[reduce]
     if codestream.nbytes < needed:
@@ -136,8 +159,11 @@ def _cut(data: Buffer, codestream: memoryview, layout: CodestreamLayout, reduce:
     return b"".join((codestream[:needed], _EOC))
 
 
-def _require_agreement(layout: CodestreamLayout, pixels: PixelFormat) -> None:
-    found = (layout.height, layout.width, layout.components)
+def _require_agreement(
+    layout: Layout, components: tuple[tuple[int, bool, int, int], ...], pixels: PixelFormat
+) -> None:
+    left, top, right, bottom = layout.image_area
+    found = (bottom - top, right - left, len(components))
     expected = (pixels.rows, pixels.columns, pixels.samples)
     if found != expected:
         raise CodestreamError(
@@ -147,13 +173,14 @@ def _require_agreement(layout: CodestreamLayout, pixels: PixelFormat) -> None:
         )
     if pixels.floating:
         raise UnsupportedError("floating-point samples in a J2K codestream", feature="float")
-    if len(set(layout.precision)) > 1 or len(set(layout.signed)) > 1:
+    if len(components) > 1 and len({row[:2] for row in components}) > 1:
         raise UnsupportedError(
-            f"components of different precision {layout.precision} or sign {layout.signed}",
+            "components of different precision or sign: "
+            + ", ".join(f"{'signed' if row[1] else 'unsigned'} {row[0]}" for row in components),
             feature="components of different precision",
         )
-    if layout.precision[0] > pixels.dtype.itemsize * 8:
+    if components[0][0] > pixels.dtype.itemsize * 8:
         raise CodestreamError(
-            f"codestream of {layout.precision[0]} bits, Bits Allocated is {pixels.bits_allocated}",
+            f"codestream of {components[0][0]} bits, Bits Allocated is {pixels.bits_allocated}",
             marker=_SIZ,
         )
