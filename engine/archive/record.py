@@ -1,0 +1,86 @@
+"""An Instance as bytes for a catalogue, and back: JSON and a packed FrameIndex, compressed.
+
+No pickle: reading a record runs nothing, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict
+from typing import Any
+
+import zstandard
+
+from ...codecs.errors import IntegrityError
+from ...codecs.pixels import PixelFormat
+from ..dicom.frame_index import FrameIndex
+from ..dicom.instance import Element, Instance, Layout
+
+__all__ = ["MAX_RECORD_BYTES", "RECORD_VERSION", "pack_instance", "unpack_instance"]
+
+RECORD_VERSION = 1
+MAX_RECORD_BYTES = 1 << 28
+"""Holds the index of ten million fragments; a larger record is no record of ours."""
+
+_HEAD = struct.Struct("<I")
+
+
+def pack_instance(instance: Instance) -> bytes:
+    """The record of `instance`."""
+    fields = {
+        "uids": [
+            instance.sop_class_uid,
+            instance.sop_instance_uid,
+            instance.study_instance_uid,
+            instance.series_instance_uid,
+            instance.transfer_syntax_uid,
+        ],
+        "layout": asdict(instance.layout),
+        "attributes": [
+            [element.tag, element.vr, element.value.hex()]
+            for element in instance.attributes.values()
+        ],
+        "pixels": None if instance.pixels is None else asdict(instance.pixels),
+        "lossy": instance.lossy,
+        "warnings": list(instance.warnings),
+    }
+    head = json.dumps(fields, separators=(",", ":")).encode()
+    frames = b"" if instance.frames is None else instance.frames.to_bytes()
+    return zstandard.ZstdCompressor(level=1).compress(_HEAD.pack(len(head)) + head + frames)
+
+
+def unpack_instance(record: bytes) -> Instance:
+    """The instance of a record.
+
+    Raises
+    ------
+    IntegrityError
+        The bytes are not a record of this version.
+    """
+    try:
+        data = zstandard.ZstdDecompressor().decompress(record, max_output_size=MAX_RECORD_BYTES)
+        (length,) = _HEAD.unpack_from(data)
+        frames = data[_HEAD.size + length :]
+        return _instance(json.loads(data[_HEAD.size : _HEAD.size + length]), frames)
+    except (zstandard.ZstdError, struct.error, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"a record of the catalogue cannot be read: {error}") from error
+
+
+def _instance(fields: dict[str, Any], frames: bytes) -> Instance:
+    sop_class, sop_instance, study, series, syntax = fields["uids"]
+    return Instance(
+        sop_class_uid=sop_class,
+        sop_instance_uid=sop_instance,
+        study_instance_uid=study,
+        series_instance_uid=series,
+        transfer_syntax_uid=syntax,
+        layout=Layout(**fields["layout"]),
+        attributes={
+            tag: Element(tag, vr, bytes.fromhex(value)) for tag, vr, value in fields["attributes"]
+        },
+        pixels=None if fields["pixels"] is None else PixelFormat(**fields["pixels"]),
+        frames=FrameIndex.from_bytes(frames) if frames else None,
+        lossy=fields["lossy"],
+        warnings=tuple(fields["warnings"]),
+    )
