@@ -163,13 +163,17 @@ def _through_window(samples: PixelArray, rule: DisplayRule) -> PixelArray:
 
         values = apply_modality_lut(samples, rule.tables).astype(np.float64)
     else:
-        values = samples.astype(np.float64) * rule.slope + rule.intercept
-    if rule.window is not None:
-        level = rule.window.apply(values)
-    else:
-        level = _stretch(values, samples, rule.padding)
-    if rule.inverse:
-        level = 1 - level
+        values = samples.astype(np.float64)
+    # Float Pixel Data may hold NaN, infinities and values near the limits: black or white.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if rule.tables is None:
+            values = values * rule.slope + rule.intercept
+        level = (
+            _stretch(values, samples, rule.padding)
+            if rule.window is None
+            else rule.window.apply(values)
+        )
+        level = np.nan_to_num(1 - level if rule.inverse else level)
     return np.rint(level * 255).astype(np.uint8)
 
 
@@ -181,7 +185,7 @@ def _stretch(values: _Values, samples: PixelArray, padding: int | None) -> _Valu
         return np.zeros(values.shape)
     low, high = float(values[shown].min()), float(values[shown].max())
     spread = (high - low) or 1.0
-    return np.clip(np.nan_to_num((values - low) / spread), 0, 1)
+    return np.clip((values - low) / spread, 0, 1)
 
 
 def _colour(samples: PixelArray, pixels: PixelFormat) -> PixelArray:

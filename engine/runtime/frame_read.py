@@ -15,8 +15,8 @@ from ..dicom.instance import ReadAt
 
 __all__ = ["FrameBytes", "plan_prefix", "read_codestream", "read_frame", "read_layout"]
 
-_HEAD_BYTES = 4096
-"""Holds the main header of nearly every medical codestream, TLM included; one page."""
+_HEAD_BYTES = 256
+"""Holds the main header of most .202 frames, and is less than their smallest image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def read_layout(read_at: ReadAt, frame: Frame) -> FrameBytes:
     """
     data = b""
     while len(data) < frame.length_bytes:
-        wanted = min(max(_HEAD_BYTES, 4 * len(data)), frame.length_bytes)
+        wanted = min(max(_HEAD_BYTES, 2 * len(data)), frame.length_bytes)
         data += _read(read_at, frame, len(data), wanted)
         is_whole = len(data) == frame.length_bytes
         layout = _scan(data, is_whole=is_whole)
