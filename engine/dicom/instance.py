@@ -5,14 +5,16 @@ A value: it holds no file and no pixels, and pickles.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ...codecs.pixels import PixelFormat
 from .frame_index import FrameIndex
+from .tags import BINARY_INTEGER_TAGS, SPECIFIC_CHARACTER_SET
 
-__all__ = ["Element", "Instance", "Layout", "ReadAt"]
+__all__ = ["Element", "Instance", "Layout", "ReadAt", "integer_of"]
 
 
 class ReadAt(Protocol):
@@ -76,8 +78,47 @@ class Instance:
     warnings: tuple[str, ...] = field(default=())
 
     def text(self, tag: int) -> str:
-        """The value of a top-level attribute as text, "" where absent or long; never raises."""
+        """The value of a top-level attribute as text, "" where absent or long; never raises.
+
+        Text VRs are decoded by Specific Character Set (0008,0005); several values stay
+        separated by backslashes, and what cannot be decoded is replaced by U+FFFD.
+        """
         element = self.attributes.get(tag)
         if element is None:
             return ""
-        return element.value.decode("latin-1").strip(" \0")
+        if element.value.isascii() and b"\x1b" not in element.value:
+            return element.value.decode("ascii").strip(" \0")
+        # Deferred: a file of ASCII values has no need of pydicom's tables (0.2 s to import).
+        from .character_sets import decode_text
+
+        charset = self.attributes.get(SPECIFIC_CHARACTER_SET)
+        return decode_text(element, charset=charset.value if charset else b"").strip(" \0")
+
+    def integer(self, tag: int) -> int | None:
+        """The first value of a top-level integer attribute, None where there is none."""
+        element = self.attributes.get(tag)
+        if element is None:
+            return None
+        return integer_of(element, little_endian=self.layout.little_endian)
+
+
+_INTEGER_WIDTHS = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8}
+_INTEGER_TEXT = re.compile(rb"[+-]?[0-9]{1,18}")
+
+
+def integer_of(element: Element, *, little_endian: bool) -> int | None:
+    """The first value of a binary or text integer; None where it is not one.
+
+    Where the VR is not told (Implicit VR, UN), the tag tells whether it is binary.
+    """
+    value = element.value
+    width = _INTEGER_WIDTHS.get(element.vr)
+    if width is None and element.vr in ("", "UN") and element.tag in BINARY_INTEGER_TAGS:
+        width = 4 if len(value) == 4 else 2
+    if width is None:
+        text = value.split(b"\\")[0].strip(b" \0")
+        return int(text) if _INTEGER_TEXT.fullmatch(text) else None
+    if len(value) < width:
+        return None
+    order: Literal["little", "big"] = "little" if little_endian else "big"
+    return int.from_bytes(value[:width], order, signed=element.vr in ("SS", "SL", "SV"))
