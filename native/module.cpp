@@ -66,10 +66,9 @@ nb::tuple components(const Layout& layout) {
   return nb::tuple(rows);
 }
 
-// The tile-parts that were seen; of a prefix, those that TLM announces where it has one.
 nb::tuple tile_parts(const Layout& layout) {
   nb::list rows;
-  for (const TilePart& part : layout.tiles.parts) {
+  for (const PartExtent& part : layout.parts) {
     rows.append(nb::make_tuple(part.tile, part.index, part.offset, part.length));
   }
   return nb::tuple(rows);

@@ -1,6 +1,8 @@
 #include "codestream/layout.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "codestream/boxes.hpp"
 #include "codestream/cut_points.hpp"
@@ -21,6 +23,38 @@ std::uint8_t least_decompositions(const Coding& coding, std::size_t components,
   return least;
 }
 
+std::vector<PartExtent> seen_parts(const TileParts& tiles) {
+  std::vector<PartExtent> parts;
+  parts.reserve(tiles.parts.size());
+  for (const TilePart& part : tiles.parts) {
+    parts.push_back({part.tile, part.index, part.offset, part.length});
+  }
+  return parts;
+}
+
+// TLM gives tile and length; tile-parts follow each other, and those of a tile are in order.
+std::vector<PartExtent> announced_parts(const MainHeader& main) {
+  std::vector<PartExtent> parts;
+  parts.reserve(main.tile_part_lengths.size());
+  std::map<std::uint32_t, std::uint32_t> next;
+  std::uint64_t at = main.length;
+  for (const TilePartLength& entry : main.tile_part_lengths) {
+    parts.push_back({entry.tile, next[entry.tile]++, at, entry.length});
+    at += entry.length;
+  }
+  return parts;
+}
+
+// Of a prefix: whether the tile-parts that it shows are the first of those announced.
+bool agree(const std::vector<PartExtent>& announced, const std::vector<PartExtent>& seen) {
+  return seen.size() <= announced.size() &&
+         std::equal(seen.begin(), seen.end(), announced.begin(),
+                    [](const PartExtent& a, const PartExtent& b) {
+                      return a.tile == b.tile && a.offset == b.offset &&
+                             (a.length == b.length || a.length == 0);
+                    });
+}
+
 }  // namespace
 
 Layout scan(Bytes data, bool complete) {
@@ -35,6 +69,15 @@ Layout scan(Bytes data, bool complete) {
   for (const auto& [tile, header] : layout.tiles.headers) {
     layout.decompositions =
         least_decompositions(header.coding, components, layout.decompositions);
+  }
+  layout.parts = seen_parts(layout.tiles);
+  layout.all_parts_known = layout.tiles.ended;
+  if (!layout.tiles.ended && layout.main.has_tlm) {
+    std::vector<PartExtent> announced = announced_parts(layout.main);
+    if (agree(announced, layout.parts)) {
+      layout.parts = std::move(announced);
+      layout.all_parts_known = true;
+    }
   }
   layout.cuts = find_cuts(layout, located.bytes);
   return layout;

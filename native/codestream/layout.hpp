@@ -27,10 +27,22 @@ struct Cuts {
   std::optional<std::uint8_t> complete_reduce;
 };
 
+// A tile-part that was seen or, in a prefix, that TLM announces. Offsets count from SOC.
+struct PartExtent {
+  std::uint32_t tile;
+  std::uint32_t index;
+  std::uint64_t offset;
+  std::uint64_t length;
+
+  [[nodiscard]] std::uint64_t end() const noexcept { return offset + length; }
+};
+
 struct Layout {
   std::uint64_t wrapper = 0;  // bytes before SOC
   MainHeader main;
   TileParts tiles;
+  std::vector<PartExtent> parts;
+  bool all_parts_known = false;
   std::uint8_t decompositions = 0;  // the least over components and tiles
   Cuts cuts;
 };
