@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..codecs.pixels import PixelFormat
     from ..codecs.registry import Registry
     from .dicom.frame_index import Frame, FrameIndex, Span
-    from .dicom.index import index_instance
+    from .dicom.indexing import index_instance
     from .dicom.instance import Instance, ReadAt
     from .dicom.writer import Part10Writer
     from .runtime.byte_budget import ByteBudget
@@ -79,7 +79,7 @@ _HOMES = {
     "UnsupportedError": _ERRORS,
     "UsageError": _ERRORS,
     "WorkerPool": ".runtime.worker_pool",
-    "index_instance": ".dicom.index",
+    "index_instance": ".dicom.indexing",
     "transcode_file": ".runtime.transcode",
 }
 

@@ -6,10 +6,9 @@ Never writes; the command does.
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,17 +26,18 @@ from ...codecs.syntaxes import (
     J2K_LOSSLESS,
 )
 from ..dicom.frame_index import Frame
-from ..dicom.index import index_instance
+from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance
 from ..runtime.display import display_rule, to_display
 from ..runtime.frame_decode import FrameDecode, decode_safely
 from ..runtime.frame_read import FrameBytes, read_codestream, read_frame
+from ..runtime.source_file import SourceFile
 from .png import png_bytes
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["CountedFile", "Extracted", "extract"]
+__all__ = ["Extracted", "extract"]
 
 _CODESTREAMS = frozenset({J2K, J2K_LOSSLESS, HTJ2K, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL})
 
@@ -50,19 +50,6 @@ class Extracted:
     description: str
     frame_bytes_read: int
     frame_bytes: int
-
-
-@dataclass(slots=True)
-class CountedFile:
-    """Positional reads of an open file that know how much was read."""
-
-    descriptor: int
-    bytes_read: int = field(default=0)
-
-    def read_at(self, offset_bytes: int, length_bytes: int, /) -> bytes:
-        data = os.pread(self.descriptor, length_bytes, offset_bytes)
-        self.bytes_read += len(data)
-        return data
 
 
 def extract(path: Path, *, form: str, number: int, reduce: int, raw: bool) -> Extracted:
@@ -80,11 +67,8 @@ def extract(path: Path, *, form: str, number: int, reduce: int, raw: bool) -> Ex
     UnsupportedError
         The frame cannot be decoded, or has no such form.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        file = CountedFile(descriptor)
-        size = os.fstat(descriptor).st_size
-        instance = index_instance(file.read_at, size_bytes=size, source=str(path))
+    with SourceFile(path) as file:
+        instance = index_instance(file.read_at, size_bytes=file.size_bytes, source=str(path))
         frame, pixels = _frame(instance, number)
         before = file.bytes_read
         if instance.transfer_syntax_uid in _CODESTREAMS and (reduce or form == "j2c"):
@@ -92,8 +76,6 @@ def extract(path: Path, *, form: str, number: int, reduce: int, raw: bool) -> Ex
         else:
             stored = read_frame(file.read_at, frame)
         read = file.bytes_read - before
-    finally:
-        os.close(descriptor)
     request = _Request(path, instance, frame, pixels, stored, reduce, raw)
     data, what = _FORMS[form](request)
     return Extracted(data, f"{request.description}, {what}", read, stored.stored_bytes)

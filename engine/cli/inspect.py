@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 __all__ = ["command"]
 
@@ -51,67 +49,57 @@ def command(
 
 
 def _print_report(report: dict[str, Any]) -> None:
-    from .terminal import console, printable, size
+    from .terminal import print_line, size
 
-    out = console()
-    out.print(printable(f"{report['file']}  {size(report['size_bytes'])}"), style="bold")
+    print_line(f"{report['file']}  {size(report['size_bytes'])}", style="bold")
     for title in ("identity", "patient", "image"):
         if report[title] is not None:
-            _print_section(out, title, report[title])
+            _print_section(title, report[title])
     if report["frames"] is not None:
-        _print_frames(out, report["frames"])
+        _print_frames(report["frames"])
     if report["codestream"] is not None:
-        _print_codestream(out, report["codestream"])
+        _print_codestream(report["codestream"])
+    if report["warnings"]:
+        print_line("")
     for warning in report["warnings"]:
-        out.print(printable(f"warning: {warning}"), style="yellow")
+        print_line(f"warning: {warning}", style="yellow")
 
 
-def _print_section(out: Console, title: str, fields: dict[str, Any]) -> None:
-    from .terminal import print_table
+def _print_section(title: str, fields: dict[str, Any]) -> None:
+    from .terminal import print_line, print_table
 
-    out.print()
+    print_line("")
     rows = [(name.replace("_", " "), _words(value)) for name, value in fields.items()]
-    print_table(out, (title.capitalize(), ""), rows)
+    print_table((title.capitalize(), ""), rows)
 
 
-def _print_frames(out: Console, frames: dict[str, Any]) -> None:
-    from .terminal import print_table
+def _print_frames(frames: dict[str, Any]) -> None:
+    from .terminal import print_line
 
-    summary = {key: value for key, value in frames.items() if key != "first"}
-    _print_section(out, "frames", summary)
-    out.print()
-    print_table(
-        out,
-        ("Frame", "offset", "bytes", "fragments"),
-        [
-            (str(row["number"]), f"{row['offset_bytes']:,}", f"{row['length_bytes']:,}",
-             str(row["fragments"]))
-            for row in frames["first"]
-        ],
-        right=(0, 1, 2, 3),
-    )  # fmt: skip
+    _print_section("frames", {key: value for key, value in frames.items() if key != "first"})
+    names = ("number", "offset_bytes", "length_bytes", "fragments")
+    _print_numbers(("Frame", "offset", "bytes", "fragments"), names, frames["first"])
     if frames["count"] > len(frames["first"]):
-        out.print("…")
+        print_line(f"… to frame {frames['count']:,}")
 
 
-def _print_codestream(out: Console, codestream: dict[str, Any]) -> None:
-    from .terminal import print_table
-
+def _print_codestream(codestream: dict[str, Any]) -> None:
     fields = {key: value for key, value in codestream.items() if key != "cut_points"}
-    _print_section(out, "codestream", fields)
-    if codestream["cut_points"] is None:
-        return
-    out.print()
-    print_table(
-        out,
-        ("Reduce", "width", "height", "bytes", "% of codestream"),
-        [
-            (str(row["reduce"]), str(row["width"]), str(row["height"]), f"{row['bytes']:,}",
-             f"{row['percent']:.2f}")
-            for row in codestream["cut_points"]
-        ],
-        right=(0, 1, 2, 3, 4),
-    )  # fmt: skip
+    _print_section("codestream of frame 1", fields)
+    if codestream["cut_points"] is not None:
+        names = ("reduce", "width", "height", "bytes", "percent")
+        head = ("Reduce", "width", "height", "bytes", "% of codestream")
+        _print_numbers(head, names, codestream["cut_points"])
+
+
+def _print_numbers(
+    head: Sequence[str], names: Sequence[str], records: Sequence[dict[str, Any]]
+) -> None:
+    from .terminal import print_line, print_table
+
+    print_line("")
+    rows = [[_words(record[name]) for name in names] for record in records]
+    print_table(head, rows, right=range(len(head)))
 
 
 def _words(value: Any) -> str:
@@ -121,4 +109,6 @@ def _words(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(_words(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

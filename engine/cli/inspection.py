@@ -6,7 +6,6 @@ they are asked for.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,10 @@ from ...codecs.syntaxes import (
 )
 from ..dicom.character_sets import decode_text
 from ..dicom.frame_index import Frame, FrameIndex, Span
-from ..dicom.index import index_instance
+from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance, ReadAt
 from ..runtime.frame_read import FrameBytes, read_layout
-from ..runtime.plan import reader
+from ..runtime.source_file import SourceFile
 
 __all__ = ["CODESTREAM_SYNTAXES", "inspect_file"]
 
@@ -61,20 +60,15 @@ def inspect_file(path: Path, *, patient: bool = False) -> _Report:
     FormatError
         It is neither DICOM nor a codestream, or broken beyond description.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        read_at = reader(descriptor)
-        size_bytes = os.fstat(descriptor).st_size
-        report: _Report = {"file": str(path), "size_bytes": size_bytes, "kind": "dicom"}
+    with SourceFile(path) as file:
+        report: _Report = {"file": str(path), "size_bytes": file.size_bytes, "kind": "dicom"}
         report |= dict.fromkeys(("identity", "patient", "image", "frames", "codestream"))
         report["warnings"] = []
-        start = read_at(0, len(_JP2_SIGNATURE))
+        start = file.read_at(0, len(_JP2_SIGNATURE))
         if start.startswith(_SOC_SIZ) or start == _JP2_SIGNATURE:
-            return report | _bare_codestream(read_at, size_bytes)
-        instance = index_instance(read_at, size_bytes=size_bytes, source=str(path))
-        return report | _instance(read_at, instance, patient=patient)
-    finally:
-        os.close(descriptor)
+            return report | _bare_codestream(file.read_at, file.size_bytes)
+        instance = index_instance(file.read_at, size_bytes=file.size_bytes, source=str(path))
+        return report | _instance(file.read_at, instance, patient=patient)
 
 
 def _bare_codestream(read_at: ReadAt, size_bytes: int) -> _Report:

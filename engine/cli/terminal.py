@@ -6,13 +6,13 @@ Text out of a file may hold escape sequences; `printable` makes them harmless.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "count", "print_error", "print_table", "printable", "size"]
+__all__ = ["count", "print_error", "print_line", "print_table", "printable", "size"]
 
 
 def printable(text: str) -> str:
@@ -48,23 +48,32 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def console() -> Console:
-    """A console on stdout: colours on a terminal, plain and never folded elsewhere."""
-    from rich.console import Console
-
-    plain = not sys.stdout.isatty()
-    return Console(highlight=False, markup=False, emoji=False, width=10_000 if plain else None)
+def print_line(text: str, *, style: str = "") -> None:
+    """Print one line on stdout; a terminal shows it in `style`."""
+    if style and sys.stdout.isatty():
+        _console().print(printable(text), style=style, soft_wrap=True)
+    else:
+        print(printable(text))
 
 
 def print_table(
-    out: Console, head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()
 ) -> None:
-    """A table without frames; the columns in `right` hold numbers."""
-    from rich.table import Table
+    """Print a table without frames on stdout; the columns in `right` hold numbers.
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for index, title in enumerate(head):
-        table.add_column(title, justify="right" if index in right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(printable(cell) for cell in row))
-    out.print(table, soft_wrap=True)
+    On a terminal the head is bold; elsewhere the table is plain text, never folded.
+    """
+    lines = [list(head), *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for number, line in enumerate(lines):
+        cells = [
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        print_line("  ".join(cells).rstrip(), style="" if number else "bold")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
