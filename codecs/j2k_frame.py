@@ -101,13 +101,10 @@ def open_frame(data: Buffer, *, pixels: PixelFormat, reduce: int = 0) -> J2kFram
     components = layout.components
     _require_agreement(layout, components, pixels)
     precision, signed, _, _ = components[0]
-    codestream: Buffer = memoryview(data).cast("B")[layout.wrapper_bytes :]
-    inside = 0
-    if reduce:
-        inside = _reduce_inside(layout, pixels, reduce)
-        codestream = _cut(data, codestream, layout, inside)
+    bare = memoryview(data).cast("B")[layout.wrapper_bytes :]
+    inside = _reduce_inside(layout, pixels, reduce)
     return J2kFrame(
-        codestream,
+        _cut(data, bare, layout, inside) if reduce else bare,
         pixels,
         reduce=inside,
         left_over=reduce - inside,

@@ -167,7 +167,9 @@ def _pull(
         for top in range(0, rows, _BAND_ROWS):
             band = lines[: rows - top]
             codestream.pull_all_components(band.reshape(-1, columns), 1, "HW", *clamp)
-            out[top : top + _BAND_ROWS] = band.transpose(0, 2, 1)
+            # Plane by plane: numpy takes five times as long over the transposed whole.
+            for component in range(components):
+                out[top : top + _BAND_ROWS, :, component] = band[:, component]
 
 
 def _writable(samples: PixelArray) -> PixelArray:
