@@ -52,6 +52,7 @@ class CutFinder {
 
  private:
   void look_at_tiles() {
+    if (!layout_.main.dfs.empty()) throw OutOfOrder{"Part 2 decomposition styles (DFS)"};
     if (layout_.main.has_poc) throw OutOfOrder{"POC changes the progression order"};
     for (const PartExtent& part : layout_.parts) extents_[part.tile].push_back(part);
     std::map<std::uint32_t, std::vector<const TilePart*>> seen;

@@ -72,9 +72,13 @@ ImageSize read_siz(ByteReader segment) {
 
 BlockCoding read_blocks(ByteReader& segment, bool has_precincts) {
   BlockCoding blocks;
-  blocks.decompositions = segment.u8();
-  if (blocks.decompositions > 32) {
-    segment.refuse(text(blocks.decompositions) + " decomposition levels, expected 0–32");
+  const std::uint8_t levels = segment.u8();
+  if (levels > 0x80) {
+    blocks.dfs = static_cast<std::uint8_t>(levels & 0x7F);
+  } else if (levels > 32) {
+    segment.refuse(text(levels) + " decomposition levels, expected 0–32");
+  } else {
+    blocks.decompositions = levels;
   }
   const unsigned xcb = segment.u8();
   const unsigned ycb = segment.u8();
@@ -87,7 +91,7 @@ BlockCoding read_blocks(ByteReader& segment, bool has_precincts) {
   blocks.style = segment.u8();
   blocks.transform = segment.u8();
   blocks.precincts.fill(0xFF);  // PPx = PPy = 15 where none are given
-  if (has_precincts) {
+  if (has_precincts && !blocks.dfs) {
     for (std::size_t level = 0; level <= blocks.decompositions; ++level) {
       const std::uint8_t packed = segment.u8();
       if (level > 0 && ((packed & 0x0F) == 0 || (packed >> 4) == 0)) {
@@ -136,6 +140,22 @@ std::vector<TilePartLength> in_order(
 
 }  // namespace
 
+void Coding::resolve(const std::map<std::uint8_t, std::uint8_t>& dfs, std::uint64_t place) {
+  const auto take = [&](BlockCoding& blocks, std::uint16_t code) {
+    if (!blocks.dfs) return;
+    const auto found = dfs.find(*blocks.dfs);
+    if (found == dfs.end() || found->second > 32) {
+      throw CodestreamError(marker_name(code) + " before byte " + text(place) + ": " +
+                                text(0x80U | *blocks.dfs) +
+                                " decomposition levels, expected 0–32 or a style that DFS gives",
+                            code, place);
+    }
+    blocks.decompositions = found->second;
+  };
+  if (style) take(style->blocks, marker::COD);
+  for (auto& [component, blocks] : components) take(blocks, marker::COC);
+}
+
 void Coding::read_cod(ByteReader segment) {
   CodingStyle cod;
   const std::uint8_t scod = segment.u8();
@@ -182,6 +202,7 @@ MainHeader read_main_header(ByteReader& reader) {
       header.length = place - start;
       if (!header.coding.style) blame.refuse("the main header ended without COD");
       if (!has_qcd) blame.refuse("the main header ended without QCD");
+      header.coding.resolve(header.dfs, place);
       header.tile_part_lengths = in_order(tlm);
       reader = before;
       return header;
@@ -204,6 +225,12 @@ MainHeader read_main_header(ByteReader& reader) {
         header.has_tlm = true;
         read_tlm(segment, tlm);
         break;
+      case marker::DFS: {
+        segment.skip(1);  // Sdfs, whose lower byte is the index
+        const std::uint8_t index = segment.u8();
+        header.dfs[index] = segment.u8();
+        break;
+      }
       case marker::POC: header.has_poc = true; break;
       case marker::PPM: header.has_packed_headers = true; break;
       default: break;  // not needed here, or unknown: skipped by its length

@@ -40,6 +40,7 @@ struct BlockCoding {
   static constexpr std::uint8_t kHighThroughput = 0x40;  // 15444-15 Table A.4
 
   std::uint8_t decompositions = 0;  // 0–32
+  std::optional<std::uint8_t> dfs;  // their style, where a DFS segment of Part 2 gives it
   std::uint8_t xcb = 6, ycb = 6;    // exponents of the code-block size, 2–10
   std::uint8_t style = 0;           // Table A.19
   std::uint8_t transform = 0;       // 1 is the reversible 5-3 filter
@@ -62,6 +63,8 @@ struct Coding {
   std::optional<CodingStyle> style;
   std::map<std::uint16_t, BlockCoding> components;
 
+  // Takes the number of decompositions from DFS where Part 2 puts it there; by index.
+  void resolve(const std::map<std::uint8_t, std::uint8_t>& dfs, std::uint64_t place);
   void read_cod(ByteReader segment);
   void read_coc(ByteReader segment, std::size_t component_count);
 };
@@ -76,6 +79,7 @@ struct MainHeader {
   Coding coding;
   std::vector<TilePartLength> tile_part_lengths;  // TLM, in order
   bool has_tlm = false;
+  std::map<std::uint8_t, std::uint8_t> dfs;  // decompositions by index of DFS
   bool has_poc = false;
   bool has_packed_headers = false;  // PPM
   std::uint64_t length = 0;         // from SOC to the first SOT

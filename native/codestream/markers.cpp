@@ -24,6 +24,7 @@ std::string marker_name(std::uint16_t code) {
     case marker::PPT: return "PPT";
     case marker::CRG: return "CRG";
     case marker::COM: return "COM";
+    case marker::DFS: return "DFS";
     case marker::SOT: return "SOT";
     case marker::SOP: return "SOP";
     case marker::EPH: return "EPH";

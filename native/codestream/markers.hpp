@@ -25,6 +25,7 @@ inline constexpr std::uint16_t PPM = 0xFF60;  // packed packet headers, main hea
 inline constexpr std::uint16_t PPT = 0xFF61;  // packed packet headers, tile-part header
 inline constexpr std::uint16_t CRG = 0xFF63;  // component registration
 inline constexpr std::uint16_t COM = 0xFF64;  // comment
+inline constexpr std::uint16_t DFS = 0xFF72;  // decomposition style, 15444-2 A.3.9
 inline constexpr std::uint16_t SOT = 0xFF90;  // start of tile-part
 inline constexpr std::uint16_t SOP = 0xFF91;  // start of packet
 inline constexpr std::uint16_t EPH = 0xFF92;  // end of packet header

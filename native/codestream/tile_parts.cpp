@@ -152,6 +152,8 @@ class TilePartReader {
       }
     }
     part.has_packet_lengths = part.has_packet_lengths && readable;
+    const auto own = found_.headers.find(part.tile);
+    if (own != found_.headers.end()) own->second.coding.resolve(header_.dfs, inside.offset());
   }
 
   bool only_padding_from(std::uint16_t code) const {
