@@ -76,11 +76,13 @@ def decompositions_for(pixels: PixelFormat) -> int:
     """How many times the image is halved.
 
     As often as the smallest image needs to be at most 64 in both directions (the RPCL
-    constraint, PS3.5 §8.2.14), and 5 times where neither side gets under one sample.
+    constraint, PS3.5 §8.2.14), and 5 times where neither side gets under one sample. Never
+    0 times: without a wavelet OpenJPH 0.32 loses the least sample value (0, or the most
+    negative) in every precision.
     """
     longer, shorter = max(pixels.rows, pixels.columns), min(pixels.rows, pixels.columns)
     needed = (-(-longer // _SMALLEST) - 1).bit_length()
-    return max(needed, min(_WANTED_DECOMPOSITIONS, shorter.bit_length() - 1))
+    return max(1, needed, min(_WANTED_DECOMPOSITIONS, shorter.bit_length() - 1))
 
 
 def open_codec(uid: str, *, quality: Quality | None = None) -> Codec:

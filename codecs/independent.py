@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from openjpeg.utils import decode
 
-from .errors import CodestreamError, UnsupportedError
+from .errors import CodestreamError, ResourceError, UnsupportedError
 from .j2k_frame import open_frame
 from .openjpeg import MAX_PRECISION
 from .pixels import Buffer, PixelArray, PixelFormat
@@ -30,6 +30,8 @@ def decode_independently(data: Buffer, *, pixels: PixelFormat) -> PixelArray:
         The frame is not what `pixels` says, not complete, or OpenJPEG refuses it.
     UnsupportedError
         More bits than OpenJPEG keeps exactly: there is no second opinion to be had.
+    ResourceError
+        No memory for the image.
     """
     frame = open_frame(data, pixels=pixels)
     if frame.precision > MAX_PRECISION:
@@ -41,6 +43,8 @@ def decode_independently(data: Buffer, *, pixels: PixelFormat) -> PixelArray:
         samples = decode(bytes(frame.codestream), 0)
     except RuntimeError as error:
         raise CodestreamError(f"OpenJPEG cannot decode the codestream: {error}") from error
+    except MemoryError as error:
+        raise ResourceError(f"no memory for a decoded image of {frame.shape}") from error
     if samples.shape != frame.shape:
         raise CodestreamError(f"OpenJPEG decoded {samples.shape}, expected {frame.shape}")
     return frame.to_container(samples.astype(frame.stored_dtype))

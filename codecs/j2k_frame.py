@@ -29,6 +29,9 @@ __all__ = ["J2kFrame", "decoded_photometric", "open_frame"]
 _SIZ = 0xFF51
 _EOC = b"\xff\xd9"
 _MAX_REDUCE = 32
+_CLAMPED_BITS = 28
+"""Samples of more bits may overshoot the 32 bits of the decoders at a lower resolution, where
+nothing can clamp them any more: those images are halved by area."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def open_frame(data: Buffer, *, pixels: PixelFormat, reduce: int = 0) -> J2kFram
     _require_agreement(layout, components, pixels)
     precision, signed, _, _ = components[0]
     bare = memoryview(data).cast("B")[layout.wrapper_bytes :]
-    inside = _reduce_inside(layout, pixels, reduce)
+    inside = _reduce_inside(layout, pixels, reduce) if precision <= _CLAMPED_BITS else 0
     return J2kFrame(
         _cut(data, bare, layout, inside) if reduce else bare,
         pixels,

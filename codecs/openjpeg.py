@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import imagecodecs
 
-from .errors import CodestreamError, UnsupportedError
+from .errors import CodestreamError, ResourceError, UnsupportedError
 from .j2k_frame import J2kFrame
 from .pixels import PixelArray
 
 __all__ = ["MAX_PRECISION", "decode_with_openjpeg"]
 
-MAX_PRECISION = 28
-"""OpenJPEG 2.5 refuses 30 bits and more, and loses bits of full-range Part 1 samples of 29."""
+MAX_PRECISION = 26
+"""OpenJPEG 2.5 computes in 32 bits: full-range samples of 27 bits still pass through RCT and
+the wavelet, of 28 and more they fail or come out wrong."""
 
 
 def decode_with_openjpeg(frame: J2kFrame) -> PixelArray:
@@ -27,6 +28,8 @@ def decode_with_openjpeg(frame: J2kFrame) -> PixelArray:
         OpenJPEG refuses the codestream, or it has another size than its header said.
     UnsupportedError
         More bits than OpenJPEG keeps exactly.
+    ResourceError
+        No memory for the image.
     """
     if frame.precision > MAX_PRECISION:
         raise UnsupportedError(
@@ -39,6 +42,8 @@ def decode_with_openjpeg(frame: J2kFrame) -> PixelArray:
         )
     except (imagecodecs.Jpeg2kError, ValueError, RuntimeError) as error:
         raise CodestreamError(f"OpenJPEG cannot decode the codestream: {error}") from error
+    except MemoryError as error:
+        raise ResourceError(f"no memory for a decoded image of {frame.shape}") from error
     if samples.shape != frame.shape:
         raise CodestreamError(f"OpenJPEG decoded {samples.shape}, expected {frame.shape}")
     return samples.astype(frame.stored_dtype, copy=False)

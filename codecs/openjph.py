@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ojph.ojph_bindings import Codestream, MemInfile, MemOutfile, Point
 
-from .errors import CodestreamError
+from .errors import CodestreamError, ResourceError
 from .pixels import Buffer, PixelArray
 
 __all__ = ["read_codestream", "write_codestream"]
@@ -110,6 +110,8 @@ def read_codestream(
     ------
     CodestreamError
         OpenJPH refuses it, or reads another size from it.
+    ResourceError
+        No memory for the image.
     """
     source, codestream = MemInfile(), Codestream()
     source.open(np.frombuffer(data, dtype=np.uint8))
@@ -131,6 +133,8 @@ def read_codestream(
         return out
     except (RuntimeError, ValueError) as error:
         raise CodestreamError(f"OpenJPH cannot decode the codestream: {error}") from error
+    except MemoryError as error:
+        raise ResourceError(f"no memory for a decoded image of {shape}") from error
     finally:
         codestream.close()
         source.close()

@@ -26,7 +26,7 @@ def pack_bits(bits: _Array) -> _Array:
     padded = np.zeros(-(-bits.size // 8) * 8, dtype=np.uint8)
     padded[: bits.size] = bits
     weights = np.array([1, 2, 4, 8, 16, 32, 64, 128])
-    return (padded.reshape(-1, 8) * weights).sum(axis=1).astype(np.uint8)
+    return np.asarray((padded.reshape(-1, 8) * weights).sum(axis=1), dtype=np.uint8)
 
 
 def align_bits(packed: _Array, *, bit_offset: int, bit_count: int) -> _Array:
