@@ -1,0 +1,77 @@
+# Every target sets itself up: a virtual environment in .venv, Mersey installed there as an
+# editable build, and the packages the target needs. PYTHON=/path/to/python chooses another
+# interpreter; JOBS=N how many tests run side by side.
+
+VENV := .venv
+IN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+JOBS ?= 2
+PORT ?= 8042
+
+NATIVE := $(shell find native -type f)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long lint bench clean
+
+help:
+	@echo "make demo       write a sample study, transcode it, serve it and say what to try"
+	@echo "make test       the tests (minutes)"
+	@echo "make test-long  the tests that kill, fuzz and run for long (up to half an hour)"
+	@echo "make lint       ruff, mypy --strict, the layers"
+	@echo "make bench      the benchmarks"
+	@echo "make clean      remove what the above have made"
+
+demo: $(STAMPS)/mersey
+	$(IN)/python tools/demo.py --port $(PORT) $(DEMO)
+
+test: $(STAMPS)/mersey $(STAMPS)/test
+	$(IN)/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(ARGS)
+
+# pytest ends with 5 where no test is marked long.
+test-long: $(STAMPS)/mersey $(STAMPS)/test
+	$(IN)/python -m pytest -m long $(ARGS) || [ $$? -eq 5 ]
+
+lint: $(STAMPS)/mersey $(STAMPS)/test $(STAMPS)/lint
+	$(IN)/ruff check .
+	$(IN)/ruff format --check .
+	$(IN)/mypy
+	$(IN)/python -m pytest -q tests/test_layers.py
+
+bench: $(STAMPS)/mersey $(STAMPS)/bench
+	$(IN)/python -m pytest bench -o python_files='bench_*.py' -o python_functions='bench_*' $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist demo .benchmarks .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first interpreter that is Python 3.12 or newer and can make virtual environments.
+define FIND_PYTHON
+wanted=$$(cat .python-version); \
+for python in "$(PYTHON)" "python$$wanted" $$(ls -d "$$HOME"/.pyenv/versions/$$wanted*/bin/python 2>/dev/null) \
+    python3.14 python3.13 python3.12 $$(ls -d "$$HOME"/.pyenv/versions/3.1[2-9]*/bin/python 2>/dev/null) \
+    python3 python; do \
+  [ -n "$$python" ] || continue; \
+  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' 2>/dev/null \
+    && break; \
+  python=; \
+done; \
+[ -n "$$python" ] || { echo "Mersey needs Python 3.12 or newer with the venv module (Debian: apt install" \
+  "python3-venv; or pyenv install $$wanted). Found none; name one: make PYTHON=/path/to/python" >&2; exit 1; }
+endef
+
+$(STAMPS)/venv:
+	@$(FIND_PYTHON); echo "$$python -m venv $(VENV)"; "$$python" -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+# Python sources of an editable build are used in place; only these need a new build.
+$(STAMPS)/mersey: $(STAMPS)/venv pyproject.toml $(NATIVE)
+	@command -v $${CXX:-c++} >/dev/null || { echo "Mersey needs a C++20 compiler" \
+	  "(Debian: apt install g++)" >&2; exit 1; }
+	$(IN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+# One of the optional dependencies of pyproject.toml, without building Mersey again.
+$(STAMPS)/%: $(STAMPS)/venv pyproject.toml
+	@$(IN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$*"], sep="\n")' > $(STAMPS)/$*.txt
+	$(IN)/python -m pip install -q --disable-pip-version-check -r $(STAMPS)/$*.txt
+	@touch $@
