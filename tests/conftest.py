@@ -37,3 +37,26 @@ def sample_study(tmp_path_factory: pytest.TempPathFactory) -> SampleStudy:
     from sample_study import write_sample_study
 
     return write_sample_study(tmp_path_factory.mktemp("sample"), small=True)
+
+
+@pytest.fixture(scope="session")
+def progressive_ct(sample_study: SampleStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's enhanced CT in HTJ2K RPCL (.202), put together by pydicom; not to be changed."""
+    from mersey.codecs.pixels import PixelFormat
+    from mersey.codecs.registry import Registry
+    from pydicom import dcmread
+    from pydicom.encaps import encapsulate_extended
+    from pydicom.uid import HTJ2KLosslessRPCL
+
+    ds = dcmread(sample_study.enhanced_ct)
+    pixels = PixelFormat(ds.Rows, ds.Columns, bits_stored=12, high_bit=11)
+    encoder = Registry.default().encoder(HTJ2KLosslessRPCL)
+    frames = [encoder.encode(frame, pixels=pixels).data for frame in ds.pixel_array]
+    ds.PixelData, ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = encapsulate_extended(
+        frames
+    )
+    ds["PixelData"].VR = "OB"
+    ds.file_meta.TransferSyntaxUID = HTJ2KLosslessRPCL
+    path = tmp_path_factory.mktemp("progressive") / "enhanced-ct.dcm"
+    ds.save_as(path)
+    return path
