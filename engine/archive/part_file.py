@@ -13,21 +13,29 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from itertools import batched
 from pathlib import Path
 from typing import Any, Self
 
 from ...codecs.errors import ResourceError
 from ...codecs.pixels import Buffer
 
-__all__ = ["PartFile", "is_part_file"]
+__all__ = ["PartFile", "is_part_file", "scratch_path", "sync_folder"]
 
 _PREFIX = ".mersey-"
 _SYNC_EVERY_BYTES = 16 << 20
+_PIECES_A_WRITE = 512  # the kernel takes 1024 at most
 
 
 def is_part_file(path: Path) -> bool:
-    """Whether `path` is a part file or a journal, which nobody should take for an image."""
+    """Whether `path` lies there only while another file is made: nobody's image."""
     return path.name.startswith(_PREFIX)
+
+
+def scratch_path(target: Path, kind: str) -> Path:
+    """Where something `kind` lies beside `target` while that is made; any name length works."""
+    key = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:24]
+    return target.with_name(f"{_PREFIX}{key}.{kind}")
 
 
 class PartFile:
@@ -45,9 +53,8 @@ class PartFile:
         self.frame_lengths: list[int] = []
         self.position = 0
         self._identity = identity
-        key = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:24]
-        self._part = target.with_name(f"{_PREFIX}{key}.part")
-        self._journal_path = target.with_name(f"{_PREFIX}{key}.journal")
+        self._part = scratch_path(target, "part")
+        self._journal_path = scratch_path(target, "journal")
         self._unsynced: list[int] = []
         self._synced_position = 0
         self._descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -65,13 +72,33 @@ class PartFile:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def write(self, data: Buffer) -> None:
-        """Append `data`."""
-        view = memoryview(data).cast("B")
-        while view.nbytes:
-            count = os.pwrite(self._descriptor, view, self.position)
-            self.position += count
-            view = view[count:]
+    def write(self, *pieces: Buffer) -> None:
+        """Append `pieces`, one after the other.
+
+        Raises
+        ------
+        ResourceError
+            The disk is full, or fails.
+        """
+        for batch in batched(pieces, _PIECES_A_WRITE):
+            views = [memoryview(piece).cast("B") for piece in batch]
+            wanted = sum(view.nbytes for view in views)
+            written = self._write(views)
+            self.position += written
+            if written < wanted:
+                self._write_rest(b"".join(views)[written:])
+
+    def _write_rest(self, rest: bytes) -> None:
+        while rest:
+            written = self._write([memoryview(rest)])
+            self.position += written
+            rest = rest[written:]
+
+    def _write(self, views: list[memoryview]) -> int:
+        try:
+            return os.pwritev(self._descriptor, views, self.position)
+        except OSError as error:
+            raise ResourceError(f"{self.target} cannot be written: {error.strerror}") from error
 
     def add_frames(self, lengths: Iterable[int]) -> None:
         """Say that what was written so far ends with whole frames of these `lengths`.

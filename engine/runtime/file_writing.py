@@ -6,14 +6,17 @@ Synchronous: a worker does small files with it, the pipeline runs it in a thread
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
+from ...codecs.pixels import Buffer
 from ...codecs.syntaxes import SYNTAXES
 from ..archive.part_file import PartFile
-from ..dicom.writer import Part10Writer, frame_item
+from ..dicom.encapsulation import frame_item
+from ..dicom.writer import Part10Writer
 from .frame_run import RunResult
 from .outcome import Outcome
 from .plan import Plan, reader
@@ -51,6 +54,8 @@ class FileWriting:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+        if self._plan.stream_path != self._plan.source.path:
+            Path(self._plan.stream_path).unlink(missing_ok=True)
 
     def _begin(self) -> None:
         header = self._writer.header()
@@ -65,7 +70,10 @@ class FileWriting:
 
     def add(self, result: RunResult) -> None:
         """Append the frames of the next run."""
-        self._part.write(self._items(result) if self._encapsulated else result.data)
+        pieces: Iterable[Buffer] = result.data
+        if self._encapsulated:
+            pieces = chain.from_iterable(map(frame_item, result.data))
+        self._part.write(*pieces)
         self._writer.add_lengths(result.lengths)
         self._part.add_frames(result.lengths)
 
@@ -94,10 +102,3 @@ class FileWriting:
     def discard(self) -> None:
         """Remove what was written: the source cannot be transcoded."""
         self._part.discard()
-
-    @staticmethod
-    def _items(result: RunResult) -> bytes:
-        pieces = []
-        for frame in result.frames():
-            pieces.extend(frame_item(frame))
-        return b"".join(pieces)

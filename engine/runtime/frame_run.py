@@ -6,15 +6,21 @@ them, and gives the encoded frames back. It runs in a worker process.
 
 from __future__ import annotations
 
+import functools
 import pickle
 from collections.abc import Buffer, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...codecs.codec import Codec
 from ...codecs.errors import MerseyError
-from ...codecs.pixels import PixelFormat
+from ...codecs.kernels import align_bits, pack_bits
+from ...codecs.pixels import PixelArray, PixelFormat
 from ...codecs.registry import Registry
+from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
 from ..dicom.frame_index import Frame, FrameIndex
 from .beacon import mark_frame
 from .source_read import read_frames
@@ -54,28 +60,25 @@ class FrameRun:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The encoded frames back to back in `data`; `lengths` in bytes, one a frame.
+    """The encoded frames of a run, in order; `data` has one piece a frame.
 
-    `lossy` says that some frame cannot be had back exactly; `ratio` is uncompressed bytes
-    over encoded bytes.
+    Uncompressed Bits Allocated 1 is packed across frames (PS3.5 §8.2): there `data` is one
+    piece. `lossy` says that some frame cannot be had back exactly; `ratio` is uncompressed
+    bytes over encoded bytes.
     """
 
-    lengths: tuple[int, ...]
-    data: Buffer
+    data: tuple[Buffer, ...]
     lossy: bool
     ratio: float
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        data = pickle.PickleBuffer(self.data) if protocol >= 5 else bytes(self.data)
-        return (RunResult, (self.lengths, data, self.lossy, self.ratio))
+        wrap = pickle.PickleBuffer if protocol >= 5 else bytes
+        return (RunResult, (tuple(map(wrap, self.data)), self.lossy, self.ratio))
 
-    def frames(self) -> Iterator[memoryview]:
-        """The encoded frames, one by one, without copying."""
-        view = memoryview(self.data)
-        position = 0
-        for length in self.lengths:
-            yield view[position : position + length]
-            position += length
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The length of each piece in bytes."""
+        return tuple(memoryview(piece).nbytes for piece in self.data)
 
 
 def plan_runs(
@@ -87,6 +90,8 @@ def plan_runs(
     """
     length = max(1, RUN_BYTES // pixels.decoded_bytes)
     length = max(1, min(length, -(-(frames.count - first) // jobs)))
+    if pixels.frame_bits % 8:
+        length = -(-length // 8) * 8  # so that each run starts on a byte
     for start in range(first, frames.count, length):
         yield range(start, min(start + length, frames.count))
 
@@ -99,49 +104,58 @@ def execute_run(run: FrameRun) -> RunResult:
     MerseyError
         Some frame cannot be decoded, encoded or verified: the error names instance and frame.
     """
-    registry = Registry.default()
-    decoder = registry.decoder(run.source_uid)
-    encoder = registry.encoder(run.target_uid)
-    encoded = bytearray()
-    lengths = []
+    decoder, encoder = _codecs(run.source_uid, run.target_uid)
+    pixel_bytes = len(run.frames) * run.pixels.decoded_bytes
+    if run.target_uid == EXPLICIT_LE and run.pixels.frame_bits % 8:
+        bits = np.concatenate([samples.ravel() for _, samples in _decoded(run, decoder)])
+        packed = pack_bits(bits)
+        return RunResult((packed.data,), lossy=False, ratio=pixel_bytes / packed.nbytes)
+    pixels = decoder.decoded_format(run.pixels)
+    pieces = []
     lossy = False
+    for frame, samples in _decoded(run, decoder):
+        with _named(run, frame):
+            encoded = encoder.encode(samples, pixels=pixels)
+            if not encoded.lossy:
+                verify_frame(
+                    encoded.data, samples, encoder=encoder, pixels=pixels, verify=run.verify
+                )
+        pieces.append(encoded.data)
+        lossy |= encoded.lossy
+    ratio = pixel_bytes / max(sum(map(len, pieces)), 1)
+    return RunResult(tuple(pieces), lossy=lossy, ratio=ratio)
+
+
+@functools.cache
+def _codecs(source_uid: str, target_uid: str) -> tuple[Codec, Codec]:
+    """Decoder and encoder; looked up once, since a lookup asks what is installed."""
+    return Registry.default().decoder(source_uid), Registry.default().encoder(target_uid)
+
+
+def _decoded(run: FrameRun, decoder: Codec) -> Iterator[tuple[Frame, PixelArray]]:
+    """Each frame of the run with its samples."""
     for frame, data in read_frames(run.path, run.frames):
         mark_frame(frame.index)
-        try:
-            piece, piece_is_lossy = _transcode(run, frame, data, decoder, encoder)
-        except MerseyError as error:
-            raise error.at(instance=run.instance_uid, frame=frame.index + 1)  # noqa: B904
-        encoded += piece
-        lengths.append(len(piece))
-        lossy |= piece_is_lossy
-    samples_bytes = len(run.frames) * run.pixels.decoded_bytes
-    return RunResult(tuple(lengths), encoded, lossy, samples_bytes / max(len(encoded), 1))
+        with _named(run, frame):
+            if frame.bit_offset:
+                data = align_bits(
+                    np.frombuffer(data, np.uint8),
+                    bit_offset=frame.bit_offset,
+                    bit_count=run.pixels.frame_bits,
+                ).data
+            samples = decoder.decode(data, pixels=run.pixels)
+        yield frame, samples
 
 
-def _transcode(
-    run: FrameRun, frame: Frame, data: memoryview, decoder: Codec, encoder: Codec
-) -> tuple[Buffer, bool]:
-    if frame.bit_offset:
-        data = _realigned(data, frame.bit_offset, run.pixels.frame_bits)
-    samples = decoder.decode(data, pixels=run.pixels)
-    pixels = decoder.decoded_format(run.pixels)
-    encoded = encoder.encode(samples, pixels=pixels)
-    if not encoded.lossy:
-        verify_frame(encoded.data, samples, encoder=encoder, pixels=pixels, verify=run.verify)
-    return encoded.data, encoded.lossy
-
-
-def _realigned(data: memoryview, bit_offset: int, length_bits: int) -> memoryview:
-    """The frame's bits moved down so that its first sample starts a byte (PS3.5 §8.2)."""
-    from ...codecs.kernels import realign_bits
-
-    return memoryview(realign_bits(data, bit_offset=bit_offset, length_bits=length_bits))
+@contextmanager
+def _named(run: FrameRun, frame: Frame) -> Iterator[None]:
+    """Errors from inside name the run's instance and the frame."""
+    try:
+        yield
+    except MerseyError as error:
+        raise error.at(instance=run.instance_uid, frame=frame.index + 1)  # noqa: B904
 
 
 def warm() -> None:
     """Import what nearly every run needs, ahead of the first."""
-    registry = Registry.default()
-    from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
-
-    registry.decoder(EXPLICIT_LE)
-    registry.encoder(HTJ2K_LOSSLESS_RPCL)
+    _codecs(EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL)

@@ -15,7 +15,7 @@ from ...codecs.errors import FormatError, MerseyError, UnsupportedError
 from ...codecs.pixels import PixelFormat
 from ...codecs.registry import Registry
 from ...codecs.syntaxes import transfer_syntax
-from ..dicom.index import index_instance
+from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance, ReadAt
 from .frame_run import FrameRun
 from .verification import Verify

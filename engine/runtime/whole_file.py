@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...codecs.errors import MerseyError, UsageError
 from ..archive.part_file import PartFile
-from ..dicom.index import index_instance
+from ..dicom.indexing import index_instance
 from .file_writing import FileWriting
 from .frame_run import RUN_BYTES, execute_run
 from .inflated import inflate_beside

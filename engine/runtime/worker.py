@@ -25,6 +25,13 @@ __all__ = ["Worker", "WorkerError"]
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
+# Frames come and go by the MiB: memory that glibc keeps need not be faulted in again, which
+# costs a fifth of encoding (mallopt(3)).
+_KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+    "MALLOC_TOP_PAD_": str(16 << 20),
+}
 
 
 class WorkerError(ResourceError):
@@ -105,7 +112,7 @@ class Worker:
                 stderr=None if os.environ.get("MERSEY_WORKER_STDERR") else subprocess.DEVNULL,
                 pass_fds=descriptors,
                 process_group=0,
-                env=os.environ | _ONE_THREAD,
+                env=os.environ | _ONE_THREAD | _KEEP_MEMORY,
             )
 
     def _death(self, how: str) -> WorkerError:

@@ -1,0 +1,60 @@
+"""Memory of a process and all its children, as PSS: what they really take together.
+
+PSS counts a shared page once, split among those that share it, so the sum over processes is
+what the machine gave. Sampled by a thread; the peak is what counts.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+__all__ = ["Footprint", "pss_bytes"]
+
+_EVERY_S = 0.05
+
+
+def pss_bytes(process_id: int) -> int:
+    """The PSS of one process tree; a process that is gone counts nothing."""
+    total = 0
+    try:
+        root = psutil.Process(process_id)
+        tree = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    for process in tree:
+        try:
+            rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        for line in rollup.splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+class Footprint:
+    """Watches a process tree while the block runs; `peak_bytes` is what it took at most."""
+
+    def __init__(self, process_id: int) -> None:
+        self.peak_bytes = 0
+        self._process_id = process_id
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.peak_bytes = max(self.peak_bytes, pss_bytes(self._process_id))
+            if self._done.wait(_EVERY_S):
+                return
