@@ -27,7 +27,14 @@ from .tags import (
 )
 from .value_representations import IS_LONG_FORM, UNDEFINED_LENGTH
 
-__all__ = ["ElementScanner", "Encoding", "Located", "MAX_DEPTH", "MAX_OFFSET_TABLE_BYTES"]
+__all__ = [
+    "IMPLICIT_LITTLE_ENDIAN",
+    "ElementScanner",
+    "Encoding",
+    "Located",
+    "MAX_DEPTH",
+    "MAX_OFFSET_TABLE_BYTES",
+]
 
 MAX_DEPTH = 128
 """Open sequences and items; real objects stay under 20 (pydicom's recursion ends near 300)."""
@@ -35,6 +42,7 @@ MAX_DEPTH = 128
 MAX_OFFSET_TABLE_BYTES = 1 << 24
 """A longer offset table (2 million frames) is not read; the items are walked instead."""
 
+_OFFSET_TABLE_TAGS = frozenset({EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS})
 _SEQUENCE_VRS = frozenset({b"SQ", b"UN", b"OB", b"OW", b""})
 
 
@@ -71,7 +79,7 @@ _FIELDS = {
     True: _Fields(Struct("<HH2sH"), Struct("<I")),
     False: _Fields(Struct(">HH2sH"), Struct(">I")),
 }
-_IMPLICIT = Encoding(explicit_vr=False, little_endian=True)
+IMPLICIT_LITTLE_ENDIAN = Encoding(explicit_vr=False, little_endian=True)
 
 
 class ElementScanner:
@@ -183,12 +191,11 @@ class ElementScanner:
                         self.wanted_bytes = stop - position
                         break
                     kept[tag] = Element(tag, vr.decode("latin-1"), data[value:stop])
-            elif tag in (EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS):
-                if length <= MAX_OFFSET_TABLE_BYTES and keep:
-                    if stop > size:
-                        self.wanted_bytes = stop - position
-                        break
-                    self.offset_tables[tag] = data[value:stop]
+            elif tag in _OFFSET_TABLE_TAGS and keep and length <= MAX_OFFSET_TABLE_BYTES:
+                if stop > size:
+                    self.wanted_bytes = stop - position
+                    break
+                self.offset_tables[tag] = data[value:stop]
             if self._locate:
                 self.located.append(
                     Located(
@@ -366,4 +373,4 @@ def _is_long_form(vr: bytes, length_or_reserved: int) -> bool | None:
 
 def _inside(vr: bytes, encoding: Encoding) -> Encoding:
     """The encoding inside a sequence: UN of undefined length holds Implicit VR LE (§6.2.2)."""
-    return _IMPLICIT if vr == b"UN" else encoding
+    return IMPLICIT_LITTLE_ENDIAN if vr == b"UN" else encoding

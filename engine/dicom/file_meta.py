@@ -11,14 +11,17 @@ from struct import Struct
 from ...codecs.errors import DicomError
 from .encoding_detection import HEAD_BYTES, starts_as_dataset
 from .instance import Element
-from .tags import KEPT_TAGS, MAX_KEPT_BYTES, TRANSFER_SYNTAX_UID, format_tag
+from .tags import MAX_KEPT_BYTES, TRANSFER_SYNTAX_UID, format_tag
 from .value_representations import IS_LONG_FORM, UNDEFINED_LENGTH
 
-__all__ = ["FILE_META_OFFSET", "FileMetaParser", "PREFIX"]
+__all__ = ["FILE_META_OFFSET", "PREAMBLE_BYTES", "PREFIX", "FileMetaParser"]
 
 PREAMBLE_BYTES = 128
 PREFIX = b"DICM"
 FILE_META_OFFSET = PREAMBLE_BYTES + len(PREFIX)
+
+MAX_META_ELEMENTS = 64
+"""More are passed over; the standard defines 18."""
 
 _HEADER = Struct("<HH2sH")
 _LENGTH = Struct("<I")
@@ -129,7 +132,7 @@ class FileMetaParser:
     def _take(self, element: Element, end_offset: int) -> None:
         if element.tag == _GROUP_LENGTH and len(element.value) == 4:
             self._declared_end = end_offset + int.from_bytes(element.value, "little")
-        elif element.tag in KEPT_TAGS:
+        elif len(self.elements) < MAX_META_ELEMENTS:
             self.elements[element.tag] = element
 
     def _ends_at(self, offset_bytes: int) -> bool:

@@ -11,13 +11,12 @@ import numpy as np
 
 from ...codecs.errors import DicomError
 from .codestream_start import CodestreamStart, family_of_syntax
+from .encapsulation import ITEM_HEADER_BYTES
 from .frame_index import FrameIndex
 from .item_walker import ItemWalker
 from .tags import NUMBER_OF_FRAMES, PIXEL_DATA
 
-__all__ = ["ITEM_HEADER_BYTES", "chained_items", "group_fragments"]
-
-ITEM_HEADER_BYTES = 8
+__all__ = ["chained_items", "group_fragments"]
 
 type _Int64Array = np.ndarray[Any, np.dtype[np.int64]]
 

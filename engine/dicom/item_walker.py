@@ -95,7 +95,7 @@ class ItemWalker:
                 self.starts.append(recognise_start(data[value : value + min(length, START_BYTES)]))
             position = stop
 
-    def check_complete(self, rest: bytes, offset_bytes: int) -> str | None:
+    def check_complete(self, rest: bytes, offset_bytes: int) -> str:
         """Assert that the data may end at `offset_bytes` without a delimiter; a warning if so."""
         if any(rest) or not self.offsets:
             raise self._error(

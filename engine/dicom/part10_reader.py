@@ -6,7 +6,6 @@ needed and pass over them. Buffers an element's header and short value at most, 
 
 from __future__ import annotations
 
-from array import array
 from typing import Protocol
 
 from ...codecs.errors import DicomError, UsageError
@@ -199,7 +198,7 @@ class Part10Reader:
             if self._meta.transfer_syntax_uid == DEFLATED_EXPLICIT_LE:
                 self._start_inflating(data[position:])
                 return False
-            self._stage = _Detection(self)
+            self._stage = _Detection()
         elif isinstance(self._stage, _Detection):
             self._start_dataset(self._stage.head)
         elif self._stage is self._scanner:
@@ -212,7 +211,7 @@ class Part10Reader:
 
     def _start_inflating(self, rest: bytes) -> None:
         self._inflater = Inflater(source=self._source)
-        self._stage = _Detection(self)
+        self._stage = _Detection()
         self._received = self._next = 0
         self._end_bytes = _UNBOUNDED
         self._push_inflated(rest)
@@ -355,12 +354,12 @@ class Part10Reader:
 class _Detection:
     """The stage that looks at the first bytes of the data set and consumes none."""
 
-    def __init__(self, reader: Part10Reader) -> None:
+    def __init__(self) -> None:
         self.done = False
         self.wanted_bytes = HEAD_BYTES
         self.head = b""
 
-    def parse(self, data: bytes, position: int, base_bytes: int) -> int:
+    def parse(self, data: bytes, position: int, base_bytes: int) -> int:  # noqa: ARG002
         self.head = data[position : position + HEAD_BYTES]
         self.done = len(self.head) == HEAD_BYTES
         return position

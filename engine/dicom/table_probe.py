@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .element_scanner import MAX_OFFSET_TABLE_BYTES
-from .frame_grouping import ITEM_HEADER_BYTES, chained_items
+from .encapsulation import ITEM_HEADER_BYTES
+from .frame_grouping import chained_items
 from .tags import ITEM, SEQUENCE_DELIMITATION
 
 __all__ = ["TableProbe"]

@@ -80,7 +80,6 @@ MAX_KEPT_BYTES = 4096
 """Longer values of `KEPT_TAGS` are not kept: what identifies and describes is short."""
 
 _KEPT_BY_GROUP: dict[int, str] = {
-    0x0002: "0002 0003 0010 0012 0013 0016",
     0x0008: "0005 0006 0008 0012 0013 0014 0016 0018 0020 0021 0022 0023 002A 0030 0031 0032 0033"
     " 0050 0054 0056 0060 0061 0064 0068 0070 0080 0081 0090 0201 1010 1030 103E 1040 1048 1050"
     " 1060 1070 1080 1090 2111 2142 2143 2144 9007 9205 9206 9207 9215",
@@ -107,19 +106,29 @@ _KEPT_BY_GROUP: dict[int, str] = {
     0x300A: "0002 0003 0006 0007",
 }
 
-KEPT_TAGS: frozenset[int] = frozenset(
-    group << 16 | int(element, 16)
-    for group, elements in _KEPT_BY_GROUP.items()
-    for element in elements.split()
-)
+_BINARY_BY_GROUP: dict[int, str] = {
+    0x0018: "1310",
+    0x0020: "9162 9163 9228",
+    0x0028: "0002 0003 0006 0010 0011 0014 0100 0101 0102 0103 0106 0107 0108 0109 0120 0121 1101"
+    " 1102 1103",
+    0x0048: "0006 0007 0303",
+    0x0054: "0081 0101 1330",
+}
+
+
+def _tags(by_group: dict[int, str]) -> frozenset[int]:
+    return frozenset(
+        group << 16 | int(element, 16)
+        for group, elements in by_group.items()
+        for element in elements.split()
+    )
+
+
+KEPT_TAGS: frozenset[int] = _tags(_KEPT_BY_GROUP)
 """Identity, QIDO-RS keys (PS3.18 §10.6) and image attributes that an Instance keeps."""
 
-BINARY_INTEGER_TAGS: frozenset[int] = frozenset(
-    0x00280000 | int(element, 16)
-    for element in "0002 0003 0006 0010 0011 0014 0100 0101 0102 0103 0106 0107 0108 0109 0120"
-    " 0121 1041 1101 1102 1103".split()
-) | {0x00189215, 0x00480006, 0x00480007, 0x00540081, 0x00540101}
-"""Kept tags with VR US, SS or UL, for where the VR is not told."""
+BINARY_INTEGER_TAGS: frozenset[int] = _tags(_BINARY_BY_GROUP)
+"""Kept tags with VR US or UL, for where the VR is not told."""
 
 
 def format_tag(tag: int) -> str:
