@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
+from ...codecs.errors import MerseyError, ResourceError
 from ...codecs.pixels import Buffer
 from ...codecs.syntaxes import SYNTAXES
 from ..archive.part_file import PartFile
@@ -20,6 +21,7 @@ from ..dicom.writer import Part10Writer
 from .frame_run import RunResult
 from .outcome import Outcome
 from .plan import Plan, reader
+from .worker import WorkerError
 
 __all__ = ["FileWriting"]
 
@@ -52,7 +54,9 @@ class FileWriting:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if _is_the_source_s(error):
+            self._part.discard()  # another try would end no better
         self._stack.close()
         if self._plan.stream_path != self._plan.source.path:
             Path(self._plan.stream_path).unlink(missing_ok=True)
@@ -99,6 +103,9 @@ class FileWriting:
             warnings=(*plan.instance.warnings, *warnings),
         )
 
-    def discard(self) -> None:
-        """Remove what was written: the source cannot be transcoded."""
-        self._part.discard()
+
+def _is_the_source_s(error: BaseException | None) -> bool:
+    """Whether the source is to blame, not the disk, a limit or whoever cancelled."""
+    if isinstance(error, ResourceError):
+        return isinstance(error, WorkerError)
+    return isinstance(error, MerseyError)

@@ -11,10 +11,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 
-from ...codecs.errors import MerseyError, ResourceError
 from .byte_budget import ByteBudget
 from .file_writing import FileWriting
 from .frame_run import RUN_BYTES, FrameRun, RunResult, plan_runs
@@ -22,7 +21,6 @@ from .outcome import Outcome
 from .plan import Job, Plan
 from .submission import result_of, submit, submit_run
 from .whole_file import begin
-from .worker import WorkerError
 
 __all__ = ["OnProgress", "transcode_file"]
 
@@ -76,8 +74,10 @@ async def _pipeline(
     jobs: int,
     on_progress: OnProgress | None,
 ) -> Outcome:
-    writing = await asyncio.to_thread(FileWriting(plan).__enter__)
-    try:
+    writing = FileWriting(plan)
+    await asyncio.to_thread(writing.__enter__)
+    with ExitStack() as stack:
+        stack.push(writing)
         results = _in_order(plan, executor, budget, first=writing.done_frames, jobs=jobs)
         async with aclosing(results):
             async for run, result in results:
@@ -89,12 +89,6 @@ async def _pipeline(
                         plan.source.size_bytes * done // plan.frame_count,
                     )
         return await asyncio.to_thread(writing.finish)
-    except MerseyError as error:
-        if isinstance(error, WorkerError) or not isinstance(error, ResourceError):
-            writing.discard()  # the source is at fault: another try would end no better
-        raise
-    finally:
-        writing.__exit__()
 
 
 async def _in_order(
