@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...codecs.errors import MerseyError
-from ..dicom.index import index_instance
+from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance
 from ..transfer.body import FileStamp
 from .entry import is_uid, stamp_of

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ...codecs.errors import IntegrityError, MerseyError
 from ..dicom.frame_index import FrameIndex
-from ..dicom.index import index_instance
+from ..dicom.indexing import index_instance
 from ..transfer.body import FileSlice, FileStamp
 from .bounded_cache import BoundedCache
 from .entry import Entry, stamp_of

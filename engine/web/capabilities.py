@@ -1,0 +1,66 @@
+"""What this server can do, as OpenAPI in JSON (PS3.18 §8.9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .requests import ROOT
+
+__all__ = ["describe_capabilities"]
+
+_JSON = "application/dicom+json"
+_FRAMES = (
+    'multipart/related; type="application/octet-stream"',
+    'multipart/related; type="image/jphc"',
+    "application/octet-stream",
+    "image/jphc",
+    "image/jp2",
+    "image/jls",
+    "image/jpeg",
+    "image/dicom-rle",
+)
+_OBJECTS = ('multipart/related; type="application/dicom"', "application/dicom")
+_BULK = ("application/octet-stream", 'multipart/related; type="application/octet-stream"')
+
+
+def describe_capabilities(*, version: str) -> dict[str, Any]:
+    """The OpenAPI description of the service."""
+    study, series, instance = "/studies/{study}", "/series/{series}", "/instances/{instance}"
+    one = f"{study}{series}{instance}"
+    paths = {
+        "/studies": ("Search for studies", (_JSON,)),
+        "/series": ("Search for series", (_JSON,)),
+        "/instances": ("Search for instances", (_JSON,)),
+        f"{study}/series": ("Search for the series of a study", (_JSON,)),
+        f"{study}/instances": ("Search for the instances of a study", (_JSON,)),
+        f"{study}{series}/instances": ("Search for the instances of a series", (_JSON,)),
+        study: ("Retrieve a study", _OBJECTS[:1]),
+        f"{study}{series}": ("Retrieve a series", _OBJECTS[:1]),
+        one: ("Retrieve an instance", _OBJECTS),
+        f"{study}/metadata": ("Retrieve the metadata of a study", (_JSON,)),
+        f"{study}{series}/metadata": ("Retrieve the metadata of a series", (_JSON,)),
+        f"{one}/metadata": ("Retrieve the metadata of an instance", (_JSON,)),
+        f"{one}/frames/{{frames}}": ("Retrieve frames; Range, fsiz", _FRAMES),
+        f"{one}/bulkdata/{{path}}": ("Retrieve bulk data; Range", _BULK),
+    }
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "Mersey DICOMweb", "version": version},
+        "servers": [{"url": ROOT}],
+        "paths": {
+            path: {"get": _operation(path, summary, types)}
+            for path, (summary, types) in paths.items()
+        },
+    }
+
+
+def _operation(path: str, summary: str, types: tuple[str, ...]) -> dict[str, Any]:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return {
+        "summary": summary,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in names
+        ],
+        "responses": {"200": {"description": summary, "content": {name: {} for name in types}}},
+    }

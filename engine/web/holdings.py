@@ -1,0 +1,131 @@
+"""Holdings: the instances that a request may name, and the certainty that each is still so.
+
+On the way to a frame this costs a look-up in memory and a stat: no statement, no parsing. A
+file that has changed is indexed anew before anything of it is served; one that has gone is
+answered with that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from ...codecs.errors import MerseyError
+from ..archive.bounded_cache import BoundedCache
+from ..archive.catalogue import Catalogue
+from ..archive.entry import Entry, is_uid, stamp_of
+from ..archive.folder_index import FolderIndex
+from .status import Reason, RefusedError
+
+__all__ = ["Holdings", "is_current", "require_current"]
+
+_CACHE_BYTES = 16 << 20
+_GONE_KEPT = 4096
+
+
+class Holdings:
+    """The catalogue and its folders, as requests see them. For one event loop."""
+
+    def __init__(self, catalogue: Catalogue, index: FolderIndex) -> None:
+        self.catalogue = catalogue
+        self._index = index
+        self._held: BoundedCache[str, Entry] = BoundedCache(limit_bytes=_CACHE_BYTES, weigh=_weight)
+        self._gone: BoundedCache[str, bool] = BoundedCache(
+            limit_bytes=_GONE_KEPT, weigh=lambda _: 1
+        )
+
+    async def entry(self, study_uid: str, series_uid: str, instance_uid: str) -> Entry:
+        """The instance of these UIDs, with the file as it is now.
+
+        Raises
+        ------
+        RefusedError
+            There is none, or its file has gone.
+        """
+        for uid in (study_uid, series_uid, instance_uid):
+            require_uid(uid)
+        entry = self._held.get(instance_uid)
+        if entry is None or not is_current(entry):
+            entry = await self._find(instance_uid)
+        if entry.uids != (study_uid, series_uid, instance_uid):
+            raise RefusedError("no such instance in that series", reason=Reason.NOT_FOUND)
+        return entry
+
+    async def entries(self, study_uid: str, series_uid: str | None = None) -> list[Entry]:
+        """The instances of a study or series, in a stable order, without those that have gone.
+
+        Raises
+        ------
+        RefusedError
+            There is none.
+        """
+        require_uid(study_uid)
+        if series_uid is not None:
+            require_uid(series_uid)
+        found = await asyncio.to_thread(self._current_entries, study_uid, series_uid)
+        if not found:
+            what = "study" if series_uid is None else "series"
+            raise RefusedError(f"no such {what}", reason=Reason.NOT_FOUND)
+        return found
+
+    async def _find(self, instance_uid: str) -> Entry:
+        entry = await asyncio.to_thread(self._look_up, instance_uid)
+        if entry is None:
+            self._held.drop(instance_uid)
+            if self._gone.get(instance_uid):
+                raise RefusedError("the file of this instance is gone", reason=Reason.GONE)
+            raise RefusedError("no such instance", reason=Reason.NOT_FOUND)
+        if not is_current(entry):
+            self._gone.put(instance_uid, True)
+            self._held.drop(instance_uid)
+            raise RefusedError("the file of this instance is gone", reason=Reason.GONE)
+        self._gone.drop(instance_uid)
+        self._held.put(instance_uid, entry)
+        return entry
+
+    def _look_up(self, instance_uid: str) -> Entry | None:
+        """The entry in the catalogue, after a second look at its file where that changed."""
+        entry = self.catalogue.find(instance_uid)
+        if entry is None or is_current(entry):
+            return entry
+        self._index.refresh(entry)
+        renewed = self.catalogue.find(instance_uid)
+        # Where the instance went with its file, the old entry says what there was.
+        return entry if renewed is None else renewed
+
+    def _current_entries(self, study_uid: str, series_uid: str | None) -> list[Entry]:
+        entries = self.catalogue.entries(study_uid, series_uid)
+        changed = [entry for entry in entries if not is_current(entry)]
+        if not changed:
+            return entries
+        for entry in changed:
+            self._index.refresh(entry)
+        entries = self.catalogue.entries(study_uid, series_uid)
+        return [entry for entry in entries if is_current(entry)]
+
+
+def require_uid(text: str) -> None:
+    """Refuse what is no UID, before it reaches anything."""
+    if not is_uid(text):
+        raise RefusedError("no UID in the path", reason=Reason.NOT_FOUND)
+
+
+def is_current(entry: Entry) -> bool:
+    """Whether the file of `entry` is still the one that was indexed."""
+    try:
+        return stamp_of(os.stat(entry.path)) == entry.stamp
+    except (OSError, MerseyError):
+        return False
+
+
+def require_current(entry: Entry) -> None:
+    """Refuse what was made of the file of `entry` if that has changed meanwhile."""
+    if not is_current(entry):
+        raise RefusedError("the file changed while it was read", reason=Reason.CHANGED)
+
+
+def _weight(entry: Entry) -> int:
+    frames = entry.instance.frames
+    arrays = () if frames is None else (frames.offsets, frames.lengths, frames.starts)
+    values = sum(len(element.value) + 150 for element in entry.instance.attributes.values())
+    return 2048 + values + sum(array.nbytes for array in arrays if array is not None)

@@ -1,0 +1,189 @@
+"""QIDO-RS (PS3.18 §10.6): the query of a URL, and what was found as DICOM JSON.
+
+Keys come by keyword or as eight hexadecimal digits. What is not a matching key here is
+ignored, and said so in a Warning, as is a result that was cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...codecs.errors import UsageError
+from ..archive.attributes import JsonElement
+from ..archive.catalogue import Catalogue
+from ..archive.levels import DEFAULT_FIELDS, Level
+from ..archive.search import MATCHING_KEYS, Match, Search, run_search
+from .holdings import require_uid
+from .metadata import DICOM_JSON, require_json
+from .requests import base_url, query_pairs
+
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Query", "answer_search", "parse_query"]
+
+DEFAULT_LIMIT = 1000
+MAX_LIMIT = 10_000
+_MAX_KEYS = 256
+_MAX_VALUE_CHARS = 4096
+_HEX_TAG = re.compile(r"[0-9A-Fa-f]{8}")
+_NUMBER = re.compile(r"\d{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query: matching keys and what is to be returned beyond the default.
+
+    `fields` are tags, `all_fields` is ``includefield=all``; `warnings` what the client is to
+    be told.
+    """
+
+    matches: tuple[Match, ...] = ()
+    fields: frozenset[str] = frozenset()
+    all_fields: bool = False
+    limit: int = DEFAULT_LIMIT
+    offset: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def parse_query(pairs: Iterable[tuple[str, str]]) -> Query:
+    """Parse the decoded pairs of a query.
+
+    Raises
+    ------
+    UsageError
+        A number is no number, or there are too many keys.
+    """
+    query = Query()
+    for count, (name, value) in enumerate(pairs):
+        if count >= _MAX_KEYS or len(value) > _MAX_VALUE_CHARS:
+            raise UsageError(
+                f"at most {_MAX_KEYS} keys of {_MAX_VALUE_CHARS} characters are answered"
+            )
+        query = _with_pair(query, name, value)
+    return query
+
+
+def _with_pair(query: Query, name: str, value: str) -> Query:
+    if name == "limit":
+        return replace(query, limit=min(_number(name, value), MAX_LIMIT))
+    if name == "offset":
+        return replace(query, offset=_number(name, value))
+    if name == "includefield":
+        names = [part.strip() for part in value.split(",")]
+        tags = {tag for part in names if (tag := _tag(part)) is not None}
+        return replace(
+            query,
+            fields=query.fields | tags,
+            all_fields=query.all_fields or "all" in names,
+        )
+    if name == "fuzzymatching":
+        if value.lower() != "true":
+            return query
+        return _warned(query, "fuzzymatching is not supported, only literal matching was done")
+    tag = _tag(name)
+    if tag is None:
+        return query
+    if tag not in MATCHING_KEYS:
+        return _warned(query, f"{tag} is not a matching key here and was ignored")
+    if not value.strip():  # universal matching (PS3.4 §C.2.2.2.3)
+        return replace(query, fields=query.fields | {tag})
+    matches = (*query.matches, Match(tag, value.strip()))
+    return replace(query, matches=matches, fields=query.fields | {tag})
+
+
+async def answer_search(
+    request: Request,
+    catalogue: Catalogue,
+    *,
+    level: Level,
+    study_uid: str | None = None,
+    series_uid: str | None = None,
+) -> Response:
+    """Answer a search for studies, series or instances; nothing found is ``[]``.
+
+    Raises
+    ------
+    MerseyError
+        The query cannot be understood, or the client takes no JSON.
+    """
+    require_json(request)
+    for uid in (study_uid, series_uid):
+        if uid is not None:
+            require_uid(uid)
+    query = parse_query(query_pairs(request))
+    search = Search(
+        level, query.matches, study_uid, series_uid, offset=query.offset, limit=query.limit
+    )
+    page = await asyncio.to_thread(run_search, catalogue, search)
+    base = base_url(request)
+    shown = _shown_fields(level, query, study_uid=study_uid, series_uid=series_uid)
+    found = [_described(attributes, level, base, shown) for attributes in page.found]
+    warnings = list(query.warnings)
+    if page.cut:
+        warnings.append(f"only {query.limit} results are given; there are more")
+    headers = {"Cache-Control": "private"}
+    if warnings:
+        headers["Warning"] = ", ".join(f'299 mersey "{text}"' for text in warnings)
+    content = json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
+    return Response(content, media_type=DICOM_JSON, headers=headers)
+
+
+def _shown_fields(
+    level: Level, query: Query, *, study_uid: str | None, series_uid: str | None
+) -> frozenset[str] | None:
+    """The tags to be returned; None means every one."""
+    if query.all_fields:
+        return None
+    fields = DEFAULT_FIELDS[level] | query.fields
+    if level != "study" and study_uid is None:
+        fields |= DEFAULT_FIELDS["study"]
+    if level == "instance" and series_uid is None:
+        fields |= DEFAULT_FIELDS["series"]
+    return fields
+
+
+def _described(
+    attributes: dict[str, JsonElement], level: Level, base: str, shown: frozenset[str] | None
+) -> dict[str, JsonElement]:
+    url = f"{base}/studies/{_uid(attributes, '0020000D')}"
+    if level != "study":
+        url += f"/series/{_uid(attributes, '0020000E')}"
+    if level == "instance":
+        url += f"/instances/{_uid(attributes, '00080018')}"
+    whole = attributes | {
+        "00080005": {"vr": "CS", "Value": ["ISO_IR 192"]},
+        "00080056": {"vr": "CS", "Value": ["ONLINE"]},
+        "00081190": {"vr": "UR", "Value": [url]},
+    }
+    return {tag: whole[tag] for tag in sorted(whole) if shown is None or tag in shown}
+
+
+def _uid(attributes: dict[str, JsonElement], tag: str) -> str:
+    return str(attributes[tag]["Value"][0])
+
+
+def _warned(query: Query, text: str) -> Query:
+    return replace(query, warnings=(*query.warnings, text))
+
+
+def _number(name: str, value: str) -> int:
+    if not _NUMBER.fullmatch(value.strip()):
+        raise UsageError(f"{name} is a whole number of at most 9 digits")
+    return int(value)
+
+
+@lru_cache(maxsize=4096)
+def _tag(name: str) -> str | None:
+    """The tag of a keyword or of hexadecimal digits; None where it is neither, or a path."""
+    if _HEX_TAG.fullmatch(name):
+        return name.upper()
+    from pydicom.datadict import tag_for_keyword
+
+    tag = tag_for_keyword(name)
+    return None if tag is None else f"{tag:08X}"

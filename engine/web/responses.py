@@ -1,0 +1,167 @@
+"""A Body as an answer: preconditions, Range, HEAD, and its bytes straight to ASGI's send.
+
+RFC 9110 §13 and §14. The entity tag and the length are those of the whole Body whatever part
+of it is sent. A client that goes away, or takes nothing for `STALL_S`, ends the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from ...codecs.errors import MerseyError
+from ..transfer.body import Body
+from ..transfer.conditions import Condition, evaluate, range_applies
+from ..transfer.multipart import boundary_of
+from ..transfer.ranges import byteranges, content_range, select_ranges, unsatisfied_range
+from .file_reading import pieces
+from .status import error_response
+
+__all__ = ["STALL_S", "BodyResponse"]
+
+STALL_S = 60.0
+_WATCHED_BYTES = 4 << 20
+_log = logging.getLogger(__name__)
+
+
+class BodyResponse:
+    """An ASGI application that answers one GET or HEAD with `body`."""
+
+    def __init__(
+        self,
+        body: Body,
+        *,
+        content_type: str,
+        headers: Mapping[str, str] | None = None,
+        error_has_body: bool = True,
+    ) -> None:
+        self.body = body
+        self.content_type = content_type
+        self.headers = dict(headers or {})
+        self._error_has_body = error_has_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Headers(scope=scope)
+        condition = evaluate(
+            etag=self.body.etag,
+            if_match=asked.get("if-match"),
+            if_none_match=asked.get("if-none-match"),
+        )
+        if condition is Condition.NOT_MODIFIED:
+            await self._send_head(send, 304, {})
+            return
+        if condition is Condition.FAILED:
+            await self._send_head(send, 412, {"content-length": "0"})
+            return
+        status, body, fields = self._selected(asked)
+        fields["content-length"] = str(body.length_bytes)
+        if scope["method"] == "HEAD" or not body.length_bytes:
+            await self._send_head(send, status, fields)
+            return
+        await self._send_body(status, body, fields, scope, receive, send)
+
+    def _selected(self, asked: Headers) -> tuple[int, Body, dict[str, str]]:
+        """The status, what is to be sent, and the fields that say which part it is."""
+        whole = self.body
+        field = asked.get("range")
+        fields = {"content-type": self.content_type}
+        if field is None or not range_applies(asked.get("if-range"), etag=whole.etag):
+            return 200, whole, fields
+        ranges = select_ranges(field, length_bytes=whole.length_bytes)
+        if ranges is None:
+            return 200, whole, fields
+        if not ranges:
+            nothing = whole.slice(0, 0)
+            return (
+                416,
+                nothing,
+                {"content-range": unsatisfied_range(length_bytes=whole.length_bytes)},
+            )
+        if len(ranges) == 1:
+            selected = ranges[0]
+            fields["content-range"] = content_range(selected, length_bytes=whole.length_bytes)
+            return 206, whole.slice(selected.start, selected.stop), fields
+        boundary = boundary_of(whole.etag) + "-ranges"
+        body = byteranges(whole, ranges, content_type=self.content_type, boundary=boundary)
+        return 206, body, {"content-type": f"multipart/byteranges; boundary={boundary}"}
+
+    async def _send_head(
+        self, send: Send, status: int, fields: Mapping[str, str], *, more: bool = False
+    ) -> None:
+        fields = {"etag": self.body.etag, "accept-ranges": "bytes", **self.headers, **fields}
+        await send(
+            {"type": "http.response.start", "status": status, "headers": _encoded(fields.items())}
+        )
+        if not more:
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _send_body(
+        self,
+        status: int,
+        body: Body,
+        fields: Mapping[str, str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        stream = pieces(body)
+        try:
+            try:
+                # What can go wrong mostly does so here, where another status can still be sent.
+                first = await anext(stream)
+            except MerseyError as error:
+                response = error_response(error, with_body=self._error_has_body)
+                await response(scope, receive, send)
+                return
+            await self._send_head(send, status, fields, more=True)
+            gone = _Departure(receive) if body.length_bytes >= _WATCHED_BYTES else None
+            try:
+                left = body.length_bytes - len(first)  # type: ignore[arg-type]
+                await _send_piece(send, first, left)
+                async for piece in stream:
+                    if gone is not None and gone.happened:
+                        return
+                    left -= len(piece)  # type: ignore[arg-type]
+                    await _send_piece(send, piece, left)
+            finally:
+                if gone is not None:
+                    gone.stop()
+        except MerseyError as error:
+            # Too late for a status: the connection is cut short of Content-Length.
+            _log.warning("an answer was cut short: %s", error)
+        except TimeoutError:
+            _log.warning("a client took nothing for %g s; its answer was cut short", STALL_S)
+        finally:
+            await stream.aclose()  # type: ignore[attr-defined]
+
+
+class _Departure:
+    """Notices that the client has gone: without it a long Body would be read to its end."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._task = asyncio.create_task(self._watch())
+
+    @property
+    def happened(self) -> bool:
+        return self._task.done()
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _send_piece(send: Send, piece: object, left: int) -> None:
+    async with asyncio.timeout(STALL_S):
+        await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+
+
+def _encoded(fields: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
