@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...codecs.codestream import scan_codestream
-from ...codecs.errors import DicomError, UnsupportedError, UsageError
+from ...codecs.errors import DicomError, MerseyError, UnsupportedError, UsageError
 from ...codecs.pixels import PixelArray, PixelFormat
 from ...codecs.registry import Registry
 from ...codecs.syntaxes import (
@@ -112,7 +112,10 @@ class _Request:
             bit_offset=self.frame.bit_offset,
             reduce=self.reduce,
         )
-        samples = decode_safely(work)
+        try:
+            samples = decode_safely(work)
+        except MerseyError as error:
+            raise error.at(frame=self.frame.index + 1)  # noqa: B904  the same error, named
         return samples, Registry.default().decoder(uid).decoded_format(self.pixels)
 
 

@@ -159,7 +159,7 @@ def _first(value: Any, absent: float) -> float:
 
 def _through_window(samples: PixelArray, rule: DisplayRule) -> PixelArray:
     if rule.tables is not None:
-        from pydicom.pixels import apply_modality_lut
+        from pydicom.pixels.processing import apply_modality_lut
 
         values = apply_modality_lut(samples, rule.tables).astype(np.float64)
     else:
@@ -191,7 +191,7 @@ def _stretch(values: _Values, samples: PixelArray, padding: int | None) -> _Valu
 def _colour(samples: PixelArray, pixels: PixelFormat) -> PixelArray:
     picture = samples
     if pixels.photometric in ("YBR_FULL", "YBR_FULL_422"):
-        from pydicom.pixels import convert_color_space
+        from pydicom.pixels.processing import convert_color_space
 
         picture = convert_color_space(samples, "YBR_FULL", "RGB")
     elif pixels.photometric not in ("RGB", "YBR_RCT", "YBR_ICT"):
@@ -205,7 +205,7 @@ def _colour(samples: PixelArray, pixels: PixelFormat) -> PixelArray:
 
 
 def _through_palette(samples: PixelArray, rule: DisplayRule) -> PixelArray:
-    from pydicom.pixels import apply_color_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     try:
         picture = apply_color_lut(samples, rule.tables)

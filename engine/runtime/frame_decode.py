@@ -31,11 +31,11 @@ class FrameDecode:
 def decode_frame(work: FrameDecode) -> PixelArray:
     """Decode one frame here, in this process; see `Codec.decode`."""
     decoder = Registry.default().decoder(work.source_uid)
-    data: memoryview | bytes = work.data
+    data = work.data
     if work.bit_offset:
-        from ...codecs.kernels import realign_bits
+        from ...codecs.uncompressed import align_bits
 
-        data = realign_bits(data, bit_offset=work.bit_offset, length_bits=work.pixels.frame_bits)
+        data = align_bits(data, bit_offset=work.bit_offset, bit_count=work.pixels.frame_bits)
     return decoder.decode(data, pixels=work.pixels, reduce=work.reduce)
 
 
