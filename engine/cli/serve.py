@@ -1,0 +1,130 @@
+"""`mersey serve`: folders of DICOM files as a DICOMweb service."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .terminal import count, printable
+
+if TYPE_CHECKING:
+    from ..archive.folder_index import ScanProgress
+
+__all__ = ["command"]
+
+_REPORT_EVERY_S = 5.0
+_REDRAW_EVERY_S = 0.1
+_MAX_BROKEN_SHOWN = 20
+
+
+def command(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FOLDER]...", help="Folders to serve, as they are."),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the index and the renditions are kept: a cache.",
+            show_default="~/.local/share/mersey",
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8042,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose web pages may read the answers; by default any."),
+    ] = None,
+) -> None:
+    """Serve folders of DICOM files as DICOMweb, indexing them in place.
+
+    Frames come progressively to viewers that can take them so. Files are never altered. Ctrl-C
+    or SIGTERM stops when what is being sent is sent, a second one at once.
+    """
+    import asyncio
+    import logging
+
+    import uvloop
+
+    from ..web.server import ServeSettings, serve
+
+    logging.basicConfig(level=logging.WARNING, format="mersey: %(message)s")
+    settings = ServeSettings(
+        folders=tuple(folders or ()),
+        store=store or _default_store(),
+        host=host,
+        port=port,
+        jobs=jobs,
+        origins=tuple(origin or ("*",)),
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, on_listening=_announce, on_scan=_ScanReport()))
+    _say("stopped")
+
+
+def _default_store() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "mersey"
+
+
+def _announce(address: str) -> None:
+    print(f"serving on {address}/dicom-web")
+    print(f"  try: curl '{address}/dicom-web/studies?limit=5'")
+    sys.stdout.flush()
+
+
+class _ScanReport:
+    """Tells how the scan goes: one line that is redrawn on a terminal, a few lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._started = self._told = time.monotonic()
+        self._on_terminal = sys.stderr.isatty()
+        self._broken_shown = 0
+
+    def __call__(self, progress: ScanProgress) -> None:
+        self._show_broken(progress)
+        now = time.monotonic()
+        every = _REDRAW_EVERY_S if self._on_terminal else _REPORT_EVERY_S
+        if not progress.done and now - self._told < every:
+            return
+        self._told = now
+        line = self._line(progress, now - self._started)
+        if self._on_terminal:
+            end = "\n" if progress.done else ""
+            print(f"\r\x1b[2K{line}", end=end, file=sys.stderr, flush=True)
+        else:
+            _say(line)
+
+    def _line(self, progress: ScanProgress, seconds: float) -> str:
+        state = "indexed" if progress.done else "indexing"
+        rate = progress.seen / seconds if seconds else 0.0
+        parts = [
+            f"{state}: {count(progress.seen, 'file')}",
+            f"{progress.instances} new, {progress.unchanged} known, {progress.other} not DICOM",
+            f"{rate:.0f} files/s",
+        ]
+        if progress.broken:
+            parts.insert(2, f"{len(progress.broken)} broken")
+        if progress.gone:
+            parts.insert(2, f"{progress.gone} gone")
+        return ", ".join(parts)
+
+    def _show_broken(self, progress: ScanProgress) -> None:
+        for path, message in progress.broken[self._broken_shown : _MAX_BROKEN_SHOWN]:
+            clear = "\r\x1b[2K" if self._on_terminal else ""
+            print(f"{clear}not served: {printable(path)}: {printable(message)}", file=sys.stderr)
+        self._broken_shown = max(self._broken_shown, len(progress.broken))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,213 @@
+"""The server as one process: workers, the scan of the folders, the builder, HTTP.
+
+One TaskGroup owns every task. A first SIGTERM or SIGINT stops accepting and finishes what is
+being sent, a second one cuts it short; either way the workers are gone before `serve`
+returns, and what was being built goes on from its part file next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from ...codecs.errors import UsageError
+from ..archive.catalogue import Catalogue
+from ..archive.folder_index import FolderIndex, ScanProgress
+from ..archive.renditions import RenditionStore
+from ..runtime.byte_budget import ByteBudget
+from ..runtime.frame_run import warm
+from ..runtime.worker_pool import WorkerPool
+from .app import Service, build_app
+from .frame_source import FrameSource
+from .holdings import Holdings
+from .metadata import MetadataSource
+from .rendition_builder import RenditionBuilder
+
+__all__ = ["ServeSettings", "serve"]
+
+_BUDGET_BYTES = 96 << 20
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """What to serve, and where; `origins` are whose pages may read the answers."""
+
+    folders: tuple[Path, ...]
+    store: Path
+    host: str = "127.0.0.1"
+    port: int = 8042
+    jobs: int | None = None
+    origins: tuple[str, ...] = ("*",)
+
+
+async def serve(
+    settings: ServeSettings,
+    *,
+    on_listening: Callable[[str], None] = lambda _: None,
+    on_scan: Callable[[ScanProgress], None] = lambda _: None,
+) -> None:
+    """Serve until a signal says to stop, or until cancelled.
+
+    Parameters
+    ----------
+    on_listening
+        Called with the address once connections are accepted.
+    on_scan
+        Called in another thread as the scan of the folders goes on.
+
+    Raises
+    ------
+    UsageError
+        A folder does not exist.
+    OSError
+        The address cannot be had, or the store not be written.
+    """
+    for folder in settings.folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder")
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        catalogue = Catalogue.open(_catalogue_path(settings))
+        stack.callback(catalogue.close)
+        requests = stack.enter_context(WorkerPool(jobs=settings.jobs))
+        builds = stack.enter_context(WorkerPool(jobs=max(1, requests.jobs - 1)))
+        stack.callback(builds.shutdown, cancel_futures=True)
+        stack.callback(requests.shutdown, cancel_futures=True)
+        await _run(settings, listener, catalogue, requests, builds, on_listening, on_scan)
+
+
+async def _run(
+    settings: ServeSettings,
+    listener: socket.socket,
+    catalogue: Catalogue,
+    requests: WorkerPool,
+    builds: WorkerPool,
+    on_listening: Callable[[str], None],
+    on_scan: Callable[[ScanProgress], None],
+) -> None:
+    index = FolderIndex(catalogue, settings.folders)
+    renditions = RenditionStore(settings.store / "renditions")
+    builder = RenditionBuilder(
+        renditions, executor=builds, budget=ByteBudget(_BUDGET_BYTES), jobs=builds.jobs
+    )
+    service = Service(
+        holdings=Holdings(catalogue, index),
+        frames=FrameSource(renditions, executor=requests, builder=builder),
+        metadata=MetadataSource(catalogue, executor=requests),
+        executor=requests,
+    )
+    server = _server(build_app(service, origins=settings.origins))
+    with _signals(server):
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(builder.run()),
+                group.create_task(_scan(index, builds, on_scan)),
+                group.create_task(_warm(requests)),
+            ]
+            on_listening(_address(listener))
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                for task in background:
+                    task.cancel()
+
+
+async def _scan(
+    index: FolderIndex, executor: WorkerPool, on_scan: Callable[[ScanProgress], None]
+) -> None:
+    stop = Event()
+    thread = asyncio.ensure_future(
+        asyncio.to_thread(index.scan, executor=executor, on_progress=on_scan, stop=stop)
+    )
+    try:
+        await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        stop.set()
+        await thread  # it stops after the batch it is at
+        raise
+
+
+async def _warm(requests: WorkerPool) -> None:
+    """Have the libraries of the first frame imported before it is asked for."""
+    calls = [asyncio.wrap_future(requests.submit(warm)) for _ in range(requests.jobs)]
+    await asyncio.gather(asyncio.to_thread(warm), *calls)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are ours: it would end the process with them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: ASGIApp) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # queries hold patients' names
+        server_header=False,
+        backlog=_BACKLOG,
+    )
+    return _Server(config)
+
+
+@contextmanager
+def _signals(server: uvicorn.Server) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    caught = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop)
+        except (ValueError, RuntimeError):
+            break  # not the main thread: whoever runs us there stops us by cancelling
+        caught.append(number)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _catalogue_path(settings: ServeSettings) -> Path:
+    """One catalogue for each set of folders: what was served before is not served now."""
+    return settings.store / "catalogues" / f"{_digest(settings.folders)}.sqlite"
+
+
+def _digest(folders: Sequence[Path]) -> str:
+    names = sorted(os.fsencode(os.path.abspath(folder)) for folder in folders)
+    return hashlib.sha256(b"\0".join(names)).hexdigest()[:24]
