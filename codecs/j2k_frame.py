@@ -28,6 +28,8 @@ __all__ = ["J2kFrame", "decoded_photometric", "open_frame"]
 
 _SIZ = 0xFF51
 _EOC = b"\xff\xd9"
+_PSOT = 6
+"""Where the length of a tile-part lies in it (ISO/IEC 15444-1 §A.4.2)."""
 _MAX_REDUCE = 32
 _CLAMPED_BITS = 28
 """Samples of more bits may overshoot the 32 bits of the decoders at a lower resolution, where
@@ -156,7 +158,13 @@ def _cut(data: Buffer, codestream: memoryview, layout: Layout, reduce: int) -> B
             f"{codestream.nbytes} bytes of codestream, reduce {reduce} is complete at {needed}",
             offset_bytes=codestream.nbytes,
         )
-    return b"".join((codestream[:needed], _EOC))
+    cut = bytearray(needed + len(_EOC))
+    cut[:needed], cut[needed:] = codestream[:needed], _EOC
+    for _, _, start, length in layout.tile_parts:
+        if start < needed < start + length:
+            # The cut goes through this tile-part: Psot has to say so, or OpenJPEG refuses.
+            cut[start + _PSOT : start + _PSOT + 4] = (needed - start).to_bytes(4, "big")
+    return cut
 
 
 def _require_agreement(
