@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...codecs.errors import DicomError
-from .element_scanner import ElementScanner, Encoding, Located
+from .element_scanner import ElementScanner
+from .encoding import Encoding, Located
 from .instance import ReadAt
 
 __all__ = ["COPY_BYTES", "copy_bytes", "locate_elements", "read_exactly"]

@@ -5,7 +5,7 @@ Looks at a few bytes; takes nothing on trust from the file meta.
 
 from __future__ import annotations
 
-from .element_scanner import Encoding
+from .encoding import Encoding
 from .value_representations import IS_LONG_FORM
 
 __all__ = ["HEAD_BYTES", "detect_encoding", "starts_as_dataset"]

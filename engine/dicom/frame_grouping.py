@@ -73,6 +73,13 @@ def group_fragments(
     lengths = np.array(walked.lengths, np.int64)
     fragments = len(offsets)
     warnings: list[str] = []
+    if not walked.done and fragments > frame_count:
+        raise DicomError(
+            f"Pixel Data ends after {fragments} fragments without a Sequence Delimitation Item,"
+            f" so that the last of {frame_count} frames may not be whole",
+            tag=PIXEL_DATA,
+            source=source,
+        )
     table = _table_starts(walked, offsets)
     begins = _codestream_starts(walked, transfer_syntax_uid)
     if table is not None and len(begins) == frame_count and not np.array_equal(table, begins):
@@ -105,8 +112,6 @@ def group_fragments(
             f"Pixel Data holds {len(firsts)} frames, but Number of Frames is {frame_count}"
         )
     starts = np.append(firsts, fragments)[: frame_count + 1]
-    if starts[0] != 0:
-        warnings.append(f"{starts[0]} fragments before the first frame were passed over")
     return FrameIndex.encapsulated(offsets=offsets, lengths=lengths, starts=starts), warnings
 
 
@@ -123,9 +128,13 @@ def _table_starts(walked: ItemWalker, offsets: _Int64Array) -> _Int64Array | Non
 
 
 def _codestream_starts(walked: ItemWalker, transfer_syntax_uid: str) -> _Int64Array:
-    """The fragments that begin a codestream of the syntax's family, or of any."""
+    """The fragments that begin a codestream of the syntax's family, or of any.
+
+    None where the first fragment does not: then starts seen later mean nothing.
+    """
     kinds = np.frombuffer(walked.starts, np.uint8)
     family = family_of_syntax(transfer_syntax_uid)
+    is_start = kinds != CodestreamStart.NONE
     if family is not CodestreamStart.NONE and np.any(kinds == family):
-        return np.flatnonzero(kinds == family)
-    return np.flatnonzero(kinds != CodestreamStart.NONE)
+        is_start = kinds == family
+    return np.flatnonzero(is_start) if is_start[:1].any() else np.zeros(0, np.int64)

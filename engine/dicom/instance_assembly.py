@@ -20,7 +20,8 @@ from ...codecs.syntaxes import (
     transfer_syntax,
 )
 from .codestream_start import guess_syntax
-from .element_scanner import ElementScanner, Encoding, Located
+from .element_scanner import ElementScanner
+from .encoding import Encoding, Located
 from .file_meta import FileMetaParser
 from .frame_grouping import group_fragments
 from .frame_index import FrameIndex
@@ -51,12 +52,12 @@ class Findings:
     """What the stages found so far; the reader fills it."""
 
     meta: FileMetaParser
+    scanner: ElementScanner
     declared_uid: str
     declared: Encoding | None
     encoding: Encoding
     deflated: bool
     source: str
-    scanner: ElementScanner | None = None
     pixel_data: Located | None = None
     pixel_end: int | None = None
     walker: ItemWalker | None = None
@@ -82,7 +83,6 @@ def assemble(findings: Findings) -> Instance:
         The pixels are of a kind that is not handled.
     """
     scanner = findings.scanner
-    assert scanner is not None
     attributes = findings.meta.elements | scanner.kept
     warnings = [*findings.meta.warnings, *findings.warnings]
     warnings += _order_warnings(scanner)

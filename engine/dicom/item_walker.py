@@ -10,7 +10,7 @@ from array import array
 from struct import Struct
 
 from ...codecs.errors import DicomError
-from .codestream_start import START_BYTES, CodestreamStart, recognise_start
+from .codestream_start import START_BYTES, recognise_start
 from .element_scanner import MAX_OFFSET_TABLE_BYTES
 from .tags import ITEM, PIXEL_DATA, SEQUENCE_DELIMITATION, format_tag
 
@@ -103,14 +103,6 @@ class ItemWalker:
                 offset_bytes,
             )
         return "encapsulated Pixel Data ends without a Sequence Delimitation Item"
-
-    def adopt(self, *, offsets: array[int], lengths: array[int], starts: bytearray) -> None:
-        """Take fragments that an Extended Offset Table proved, and go on behind them."""
-        self.offsets, self.lengths, self.starts = offsets, lengths, starts
-
-    def is_codestream(self, fragment: int) -> bool:
-        """Whether a fragment begins as a codestream does."""
-        return self.starts[fragment] != CodestreamStart.NONE
 
     def _error(self, message: str, offset_bytes: int) -> DicomError:
         return DicomError(

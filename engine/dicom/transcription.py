@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from struct import unpack_from
 
 import numpy as np
 
 from ...codecs.errors import DicomError
 from .dictionary import implicit_vr
-from .element_scanner import IMPLICIT_LITTLE_ENDIAN, MAX_DEPTH, Encoding, Located
 from .element_source import COPY_BYTES, copy_bytes, read_exactly
 from .encapsulation import SEQUENCE_DELIMITER
+from .encoding import Encoding, Located
 from .explicit_elements import explicit_header
 from .instance import ReadAt
+from .sequence_walk import MAX_DEPTH
 from .tags import (
     ITEM,
     ITEM_DELIMITATION,
@@ -32,6 +32,7 @@ from .value_representations import (
     IS_LONG_FORM,
     SWAP_BYTES,
     UNDEFINED_LENGTH,
+    is_unknown_long_form,
 )
 
 __all__ = ["Transcriber"]
@@ -88,7 +89,8 @@ class Transcriber:
         self._window_offset = 0
 
     def transcribe(self, located: Located) -> Iterator[bytes]:
-        """The bytes of one element; none for a group length, which would be wrong now.
+        """The bytes of one element; none for a group length, which would be wrong now,
+        nor for a stray delimiter.
 
         Raises
         ------
@@ -98,7 +100,7 @@ class Transcriber:
         header = self._header(
             located.offset_bytes, located.end_offset, encoding=self._encoding, signed=self._signed
         )
-        if header.tag & 0xFFFF == 0:
+        if header.tag & 0xFFFF == 0 or header.tag >> 16 == 0xFFFE:
             return
         if not header.is_sequence:
             yield from self._plain(header, self._encoding)
@@ -112,7 +114,7 @@ class Transcriber:
     def _sequence(self, header: _Header, end_offset: int) -> Iterator[bytes]:
         """Items and delimiter of the sequence that `header` starts, and all that is in it."""
         is_undefined = header.length_bytes == UNDEFINED_LENGTH
-        inside = _inside(header, self._encoding)
+        inside = self._encoding.inside(header.vr.encode("ascii"))
         stack = [_Container(False, is_undefined, end_offset, self._signed, inside)]
         position = header.value_offset
         while stack:
@@ -153,7 +155,7 @@ class Transcriber:
     def _container(self, found: _Header, parent: _Container, *, is_item: bool) -> _Container:
         is_undefined = found.length_bytes == UNDEFINED_LENGTH
         end = parent.end_offset if is_undefined else found.value_offset + found.length_bytes
-        encoding = parent.encoding if is_item else _inside(found, parent.encoding)
+        encoding = parent.encoding if is_item else parent.encoding.inside(found.vr.encode("ascii"))
         return _Container(is_item, is_undefined, end, parent.signed, encoding)
 
     def _plain(self, header: _Header, encoding: Encoding) -> Iterator[bytes]:
@@ -175,12 +177,12 @@ class Transcriber:
         if position + 8 > end_offset:
             raise self._error(f"no room for an element at byte {position}", position)
         data = self._peek(position, min(12, end_offset - position))
-        group, element, vr_bytes, length = unpack_from(f"{encoding.order}HH2sH", data)
+        group, element, vr_bytes, length = encoding.fields.header.unpack_from(data)
         tag = group << 16 | element
         value = position + 8
         is_long = IS_LONG_FORM.get(vr_bytes)
-        if is_long is None and vr_bytes.isalpha() and vr_bytes.isupper():
-            is_long = length == 0
+        if is_long is None:
+            is_long = is_unknown_long_form(vr_bytes, length)
         vr = ""
         if encoding.explicit_vr and group != 0xFFFE and is_long is not None:
             vr = vr_bytes.decode("ascii")
@@ -189,7 +191,7 @@ class Transcriber:
             if len(data) < 12:
                 raise self._error(f"no room for an element at byte {position}", position)
         if is_long or not vr:
-            (length,) = unpack_from(f"{encoding.order}I", data, 8 if vr else 4)
+            (length,) = encoding.fields.length.unpack_from(data, 8 if vr else 4)
         if length == UNDEFINED_LENGTH:
             vr = vr or "SQ"
             if vr not in ("SQ", "UN") or tag == PIXEL_DATA:
@@ -227,10 +229,6 @@ class Transcriber:
 
     def _error(self, message: str, offset_bytes: int) -> DicomError:
         return DicomError(message, offset_bytes=offset_bytes, source=self._source)
-
-
-def _inside(header: _Header, encoding: Encoding) -> Encoding:
-    return IMPLICIT_LITTLE_ENDIAN if header.vr == "UN" else encoding
 
 
 def _swapped(piece: bytes, width: int) -> bytes:

@@ -1,11 +1,18 @@
-"""The value representations (VRs) of PS3.5 §6.2, as tables: how long the header is, what to swap.
+"""The value representations (VRs) of PS3.5 §6.2: how long the header is, what to swap.
 
-Tables and nothing else; the parser looks VRs up as the two bytes that it finds.
+Tables, and the rule for what they lack; the parser looks VRs up as the two bytes that it finds.
 """
 
 from __future__ import annotations
 
-__all__ = ["IS_LONG_FORM", "SHORT_FORM_MAX_BYTES", "SWAP_BYTES", "TEXT_VRS", "UNDEFINED_LENGTH"]
+__all__ = [
+    "IS_LONG_FORM",
+    "SHORT_FORM_MAX_BYTES",
+    "SWAP_BYTES",
+    "TEXT_VRS",
+    "UNDEFINED_LENGTH",
+    "is_unknown_long_form",
+]
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 """The length of a sequence, item or encapsulated value that a delimiter ends (PS3.5 §7.1.1)."""
@@ -31,3 +38,14 @@ SWAP_BYTES: dict[str, int] = {
 
 TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """The VRs whose text Specific Character Set governs (PS3.5 §6.1.2.2)."""
+
+
+def is_unknown_long_form(vr: bytes, length_or_reserved: int) -> bool | None:
+    """Whether a VR that no table knows has a 32-bit length; None: it is not a VR at all.
+
+    New VRs take the 32-bit form (PS3.5 §7.1.2), whose reserved bytes are zero. Elements
+    without a VR amid explicit ones occur in real files; pydicom reads them as implicit too.
+    """
+    if vr.isalpha() and vr.isupper():
+        return length_or_reserved == 0
+    return None

@@ -15,7 +15,6 @@ from ...codecs.errors import UnsupportedError, UsageError
 from ...codecs.pixels import Buffer, PixelFormat
 from ...codecs.syntaxes import EXPLICIT_LE, transfer_syntax
 from .bit_packing import BitPacker
-from .element_scanner import Encoding, Located
 from .element_source import copy_bytes, locate_elements
 from .encapsulation import (
     EMPTY_BASIC_OFFSET_TABLE,
@@ -23,6 +22,7 @@ from .encapsulation import (
     extended_offset_table,
     frame_item,
 )
+from .encoding import Encoding, Located
 from .explicit_elements import explicit_header
 from .header_rewriting import RATIO_BYTES, LossyStep, format_ratio, plan_changes
 from .instance import Instance, ReadAt
