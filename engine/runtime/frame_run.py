@@ -153,7 +153,7 @@ def _named(run: FrameRun, frame: Frame) -> Iterator[None]:
     try:
         yield
     except MerseyError as error:
-        raise error.at(instance=run.instance_uid, frame=frame.index + 1)  # noqa: B904
+        raise error.at(instance=run.instance_uid or None, frame=frame.index + 1)  # noqa: B904
 
 
 def warm() -> None:

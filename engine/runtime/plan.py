@@ -157,7 +157,7 @@ def decide(job: Job, source: Source, instance: Instance) -> Plan:
     try:
         decoder = registry.decoder(instance.transfer_syntax_uid)
     except MerseyError as error:
-        raise error.at(instance=instance.sop_instance_uid)  # noqa: B904
+        raise error.at(instance=instance.sop_instance_uid or None)  # noqa: B904
     try:
         pixels = encoder.encoded_format(decoder.decoded_format(instance.pixels))
     except UnsupportedError as error:

@@ -36,7 +36,7 @@ async def result_of(run: FrameRun, future: asyncio.Future[RunResult]) -> RunResu
         return await future
     except WorkerError as error:
         index = run.frames[0].index if error.frame_index is None else error.frame_index
-        raise error.at(instance=run.instance_uid, frame=index + 1)  # noqa: B904
+        raise error.at(instance=run.instance_uid or None, frame=index + 1)  # noqa: B904
 
 
 async def run_frames(executor: Executor, run: FrameRun) -> RunResult:
