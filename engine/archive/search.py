@@ -252,7 +252,7 @@ def _add_study_counts(connection: Connection, found: Sequence[dict[str, JsonElem
     series_count = dict(
         connection.execute(
             select(parent, func.count()).where(parent.in_(uids)).group_by(parent)
-        ).tuples()
+        ).tuples().all()
     )
     owner = instances.c.study_instance_uid
     instance_count = dict(
@@ -260,7 +260,7 @@ def _add_study_counts(connection: Connection, found: Sequence[dict[str, JsonElem
             select(owner, func.count(distinct(instances.c.sop_instance_uid)))
             .where(owner.in_(uids))
             .group_by(owner)
-        ).tuples()
+        ).tuples().all()
     )
     for uid, attributes in zip(uids, found, strict=True):
         attributes["00080061"] = {"vr": "CS", "Value": modalities[uid]}
@@ -274,7 +274,7 @@ def _add_series_counts(connection: Connection, found: Sequence[dict[str, JsonEle
     counts = dict(
         connection.execute(
             select(owner, func.count()).where(owner.in_(uids)).group_by(owner)
-        ).tuples()
+        ).tuples().all()
     )
     for uid, attributes in zip(uids, found, strict=True):
         attributes["00201209"] = {"vr": "IS", "Value": [counts.get(uid, 0)]}

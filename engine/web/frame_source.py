@@ -172,7 +172,7 @@ class FrameSource:
         )
         result = await run_frames(self._executor, run)
         require_current(entry)
-        data = bytes(result.data)
+        data = b"".join(result.data)
         if target_uid != EXPLICIT_LE:
             # A fragment has an even length (PS3.5 §A.4), and so has it in the rendition.
             return data + b"\0" if len(data) % 2 else data
