@@ -159,7 +159,7 @@ def _serving(folder: Path, *, store: Path, port: int) -> Iterator[str]:
     server = subprocess.Popen([_command(), *words])
     try:
         _wait_for_port(port, server)
-        yield f"http://localhost:{port}/dicom-web"
+        yield f"http://127.0.0.1:{port}/dicom-web"
     finally:
         server.terminate()
         try:

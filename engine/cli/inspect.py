@@ -69,7 +69,11 @@ def _print_section(title: str, fields: dict[str, Any]) -> None:
     from .terminal import print_line, print_table
 
     print_line("")
-    rows = [(name.replace("_", " "), _words(value)) for name, value in fields.items()]
+    rows = [
+        (name.replace("_", " "), _words(value))
+        for name, value in fields.items()
+        if value is not None
+    ]
     print_table((title.capitalize(), ""), rows)
 
 
@@ -104,7 +108,7 @@ def _print_numbers(
 
 def _words(value: Any) -> str:
     if value is None or value == "":
-        return "-"
+        return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

@@ -6,17 +6,15 @@ error (one line on stderr), 2 wrong usage (so is a UsageError), 130 interrupted.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ...codecs.errors import MerseyError, UsageError
-from . import extract, inspect, transcode
+from . import extract, inspect, serve, transcode
 from .terminal import print_error
 
 __all__ = ["app", "main"]
@@ -74,11 +72,9 @@ def _options(
 
 
 app.command("transcode", short_help="Transcode files and folders, resumably.")(transcode.command)
+app.command("serve", short_help="Serve folders of DICOM files as DICOMweb.")(serve.command)
 app.command("inspect")(inspect.command)
 app.command("extract")(extract.command)
-
-with contextlib.suppress(ModuleNotFoundError):  # until cli/serve.py is there
-    app.command("serve")(import_module("mersey.engine.cli.serve").command)
 
 
 def main() -> None:
