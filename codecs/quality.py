@@ -22,7 +22,8 @@ class Quality:
 
     `psnr_db` is the peak signal-to-noise ratio against the full scale of Bits Stored,
     ``2**bits_stored - 1``. `ratio` is uncompressed bytes (Bits Allocated) over encoded bytes,
-    as PS3.3 §C.7.6.1.1.5.2 counts it.
+    as PS3.3 §C.7.6.1.1.5.2 counts it; where a frame cannot be made so small (headers alone
+    may be more), its encoder comes as near as it can.
     """
 
     psnr_db: float | None = None
