@@ -6,8 +6,11 @@ Never writes; the command does.
 from __future__ import annotations
 
 import io
+import os
+import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +30,8 @@ from ...codecs.syntaxes import (
 )
 from ..dicom.frame_index import Frame
 from ..dicom.indexing import index_instance
-from ..dicom.instance import Instance
+from ..dicom.inflation import inflate
+from ..dicom.instance import Instance, ReadAt
 from ..runtime.display import display_rule, to_display
 from ..runtime.frame_decode import FrameDecode, decode_safely
 from ..runtime.frame_read import FrameBytes, read_codestream, read_frame
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Extracted", "extract"]
 
+_PIECE_BYTES = 1 << 18
 _CODESTREAMS = frozenset({J2K, J2K_LOSSLESS, HTJ2K, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL})
 
 
@@ -71,7 +76,10 @@ def extract(path: Path, *, form: str, number: int, reduce: int, raw: bool) -> Ex
         instance = index_instance(file.read_at, size_bytes=file.size_bytes, source=str(path))
         frame, pixels = _frame(instance, number)
         before = file.bytes_read
-        if instance.transfer_syntax_uid in _CODESTREAMS and (reduce or form == "j2c"):
+        if instance.layout.deflated:
+            with _inflated(file, instance, frame) as read_at:
+                stored = read_frame(read_at, frame)
+        elif instance.transfer_syntax_uid in _CODESTREAMS and (reduce or form == "j2c"):
             stored = read_codestream(file.read_at, frame, reduce=reduce)
         else:
             stored = read_frame(file.read_at, frame)
@@ -122,12 +130,27 @@ class _Request:
 def _frame(instance: Instance, number: int) -> tuple[Frame, PixelFormat]:
     if instance.frames is None or instance.pixels is None:
         raise UsageError("the file has no Pixel Data, so no frame to extract")
-    if instance.layout.deflated:
-        raise UnsupportedError(
-            "one frame of a deflated data set cannot be read alone: transcode the file first",
-            feature=instance.transfer_syntax_uid,
-        )
     return instance.frames[number - 1], instance.pixels
+
+
+@contextmanager
+def _inflated(file: SourceFile, instance: Instance, frame: Frame) -> Iterator[ReadAt]:
+    """The inflated data set up to the end of `frame`, on disk while the block runs."""
+    end = max((span.offset_bytes + span.length_bytes for span in frame.spans), default=0)
+    pieces = inflate(_deflated_pieces(file, instance), source=str(file.path))
+    with tempfile.TemporaryFile(prefix="mersey-") as scratch:
+        for piece in pieces:
+            scratch.write(piece)
+            if scratch.tell() >= end:
+                break
+        scratch.flush()
+        descriptor = scratch.fileno()
+        yield lambda offset, length, /: os.pread(descriptor, length, offset)
+
+
+def _deflated_pieces(file: SourceFile, instance: Instance) -> Iterator[bytes]:
+    for offset in range(instance.layout.dataset_offset, file.size_bytes, _PIECE_BYTES):
+        yield file.read_at(offset, _PIECE_BYTES)
 
 
 def _as_npy(request: _Request) -> tuple[bytes, str]:

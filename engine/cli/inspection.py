@@ -20,7 +20,6 @@ from ...codecs.syntaxes import (
     J2K_LOSSLESS,
     transfer_syntax,
 )
-from ..dicom.character_sets import decode_text
 from ..dicom.frame_index import Frame, FrameIndex, Span
 from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance, ReadAt
@@ -120,6 +119,8 @@ def _identity(instance: Instance) -> _Report:
 
 
 def _patient(instance: Instance) -> _Report:
+    from ..dicom.character_sets import decode_text
+
     charset = instance.attributes.get(_SPECIFIC_CHARACTER_SET)
     values = {}
     for name, tag in _PATIENT.items():

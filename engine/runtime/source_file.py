@@ -26,6 +26,7 @@ class SourceFile:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.bytes_read = 0
         # Without O_NONBLOCK a pipe nobody writes to would hang here.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -15,6 +15,7 @@ from mersey.engine.runtime.source_file import SourceFile
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.encaps import get_frame
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from sample_study import SampleStudy
 from typer.testing import CliRunner
 
@@ -203,6 +204,17 @@ def test_an_unknown_suffix_is_wrong_usage(progressive_ct: Path, tmp_path: Path) 
 def test_a_file_without_pixels_has_no_frame(tmp_path: Path) -> None:
     path = get_testdata_file("rtplan.dcm", download=False)
     assert "no Pixel Data" in _refused(str(path), tmp_path / "a.png", exit_code=2)
+
+
+def test_a_frame_of_a_deflated_data_set_is_inflated(
+    sample_study: SampleStudy, tmp_path: Path
+) -> None:
+    ds = dcmread(sample_study.enhanced_ct)
+    ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    ds.save_as(tmp_path / "deflated.dcm")
+    _extract(tmp_path / "deflated.dcm", tmp_path / "a.npy", "--frame", "5")
+    expected = dcmread(sample_study.enhanced_ct).pixel_array[4]
+    assert np.array_equal(np.load(tmp_path / "a.npy"), expected)
 
 
 def test_a_frame_cut_short_leaves_no_file(progressive_ct: Path, tmp_path: Path) -> None:
