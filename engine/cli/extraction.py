@@ -21,6 +21,7 @@ from ...codecs.codestream import scan_codestream
 from ...codecs.errors import DicomError, MerseyError, UnsupportedError, UsageError
 from ...codecs.pixels import PixelArray, PixelFormat
 from ...codecs.registry import Registry
+from ...codecs.samples import true_samples
 from ...codecs.syntaxes import (
     HTJ2K,
     HTJ2K_LOSSLESS,
@@ -154,16 +155,17 @@ def _deflated_pieces(file: SourceFile, instance: Instance) -> Iterator[bytes]:
 
 
 def _as_npy(request: _Request) -> tuple[bytes, str]:
-    samples, _ = request.decode()
+    samples, pixels = request.decode()
+    values = true_samples(samples, pixels=pixels)
     out = io.BytesIO()
-    np.save(out, samples, allow_pickle=False)
-    return out.getvalue(), f"{samples.dtype} values as stored"
+    np.save(out, values, allow_pickle=False)
+    return out.getvalue(), f"{values.dtype} values as stored"
 
 
 def _as_png(request: _Request) -> tuple[bytes, str]:
     samples, pixels = request.decode()
     if request.raw:
-        image, what = _raw_image(samples), "values as stored"
+        image, what = _raw_image(true_samples(samples, pixels=pixels)), "values as stored"
     else:
         rule = display_rule(_headers(request.path), frame_index=request.frame.index)
         image, what = to_display(samples, pixels=pixels, rule=rule), "for display, 8 bits"

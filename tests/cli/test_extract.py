@@ -181,6 +181,23 @@ def test_signed_values_as_raw_png_are_refused_with_what_to_do(tmp_path: Path) ->
     assert np.load(tmp_path / "a.npy").dtype == np.int16
 
 
+def test_values_are_those_of_bits_stored_and_not_what_lies_above_them(
+    sample_study: SampleStudy, tmp_path: Path
+) -> None:
+    ds = dcmread(sample_study.ct_series[0])
+    values = ds.pixel_array
+    ds.PixelData = (values | 0xA000).tobytes()
+    ds.save_as(tmp_path / "overlay.dcm")
+    _extract(tmp_path / "overlay.dcm", tmp_path / "a.npy")
+    assert np.array_equal(np.load(tmp_path / "a.npy"), values)
+    ds.PixelRepresentation = 1
+    ds.PixelData = values.tobytes()
+    ds.save_as(tmp_path / "signed.dcm")
+    _extract(tmp_path / "signed.dcm", tmp_path / "a.npy")
+    signed = np.where(values > 2047, values.astype(np.int16) - 4096, values.astype(np.int16))
+    assert np.array_equal(np.load(tmp_path / "a.npy"), signed)
+
+
 def test_a_frame_that_is_not_there_is_wrong_usage(
     sample_study: SampleStudy, tmp_path: Path
 ) -> None:
