@@ -208,14 +208,15 @@ class Registry:
 
 
 def _why_missing(uid: str, entry: Entry | None) -> str:
-    if entry is not None and (missing := entry.missing()):
-        return f"needs {', '.join(missing)}, which is not installed"
+    if entry is not None:
+        missing = entry.missing()
+        if missing:
+            return f"needs {', '.join(missing)}, which is not installed"
+        return "no codec here does it in this direction"
     syntax = transfer_syntax(uid)
     if syntax is None:
         return "it is no image transfer syntax of DICOM"
-    if syntax.video:
-        return "video passes through untouched"
-    return "no codec here does" if entry is None else "no codec here does it in this direction"
+    return "video passes through untouched" if syntax.video else "no codec here does it"
 
 
 def _name(uid: str) -> str:
