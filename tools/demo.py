@@ -61,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--small", action="store_true", help="a study of few small frames")
     parser.add_argument("--check", action="store_true", help="perform the requests, then stop")
     options = parser.parse_args(arguments)
+    # However the demo is ended, the server is stopped with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _demo(options.folder, port=options.port, small=options.small, check=options.check)
     except DemoError as error:
@@ -77,14 +79,16 @@ def _demo(folder: Path, *, port: int, small: bool, check: bool) -> int:
     enhanced = progressive / "enhanced-ct.dcm"
     files = sum(1 for path in original.rglob("*.dcm"))
     cut = _find_cut(enhanced)
-    with _serving(progressive, store=folder / "store", port=_free_port(port)) as root:
+    port = _free_port(port)
+    root = f"http://127.0.0.1:{port}/dicom-web"
+    with _serving(progressive, store=folder / "store", port=port) as server:
         base = _wait_for_instance(root, files=files)
         requests = _requests(root, base, cut, folder)
         if check:
             return _check(requests, cut, enhanced)
         _print_what_to_try(root, requests, cut, enhanced, folder)
-        signal.pause()
-    return 0
+        status = server.wait()
+        raise DemoError(f"mersey serve ended with exit code {status}")
 
 
 def _write_original(original: Path, *, small: bool) -> None:
@@ -152,14 +156,14 @@ def _free_port(first: int) -> int:
 
 
 @contextmanager
-def _serving(folder: Path, *, store: Path, port: int) -> Iterator[str]:
-    """``mersey serve`` as long as the block runs; yields the DICOMweb root."""
+def _serving(folder: Path, *, store: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """``mersey serve`` as long as the block runs, listening when the block begins."""
     words = ["serve", str(folder), "--store", str(store), "--port", str(port)]
     print(f"$ mersey {' '.join(words)}", flush=True)
     server = subprocess.Popen([_command(), *words])
     try:
         _wait_for_port(port, server)
-        yield f"http://127.0.0.1:{port}/dicom-web"
+        yield server
     finally:
         server.terminate()
         try:

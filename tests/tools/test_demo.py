@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from demo import Cut, _free_port, _problems
-from demo_requests import Answer, Request
+from demo_requests import Answer, Request, perform
 from mersey.codecs.codestream import scan_codestream
 from mersey.engine.cli.extraction import extract
 
@@ -29,6 +29,23 @@ def test_the_demo_checks_itself_and_can_be_run_again(repository: Path, tmp_path:
         assert "x-decode-level: 1" in run.stdout
         assert "all 5 answers are right, and so are the pixels" in run.stdout
         assert ("using the study in" in run.stdout) == again
+
+
+def test_the_demo_serves_until_it_is_ended_and_takes_the_server_with_it(
+    repository: Path, tmp_path: Path
+) -> None:
+    program = [sys.executable, str(repository / "tools" / "demo.py"), str(tmp_path / "demo")]
+    words = [*program, "--small", "--port", "18142"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        lines = list(iter(demo.stdout.readline, "Ctrl-C ends the demo.\n"))
+        root = next(line for line in lines if line.startswith("DICOMweb is at ")).split()[3]
+        demo.terminate()
+        assert demo.wait(30) == 0
+    assert any(line.startswith("curl -s -D - ") for line in lines)
+    assert any(line.startswith("mersey extract ") for line in lines)
+    with pytest.raises(ConnectionRefusedError):
+        perform(Request("", f"{root[:-1]}/studies"))
 
 
 def test_a_study_that_cannot_be_written_ends_the_demo_with_a_line(
