@@ -48,6 +48,8 @@ def index_instance(read_at: ReadAt, *, size_bytes: int, source: str = "") -> Ins
     while not reader.is_complete:
         skipped = reader.unneeded_bytes
         offset = reader.seek()
+        if offset >= size_bytes:
+            break
         if reader.reads_items and skipped > _NEAR_BYTES:
             window = _ITEM_BYTES
         elif offset:
