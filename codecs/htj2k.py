@@ -7,6 +7,7 @@ the standard allows; what OpenJPH cannot do goes through OpenJPEG.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -95,18 +96,21 @@ def open_codec(uid: str, *, quality: Quality | None = None) -> Codec:
 
 
 def _decode(frame: J2kFrame) -> PixelArray:
-    if frame.subsampled or not frame.ht:
-        from .openjpeg import decode_with_openjpeg  # not needed to start up, and slow to import
+    if frame.ht and frame.layers == 1 and not frame.subsampled:
+        # What OpenJPH reads only to refuse it, packed packet headers among others, comes
+        # through as UnsupportedError; damage to the body does not.
+        with suppress(UnsupportedError):
+            return openjph.read_codestream(
+                frame.codestream,
+                shape=frame.shape,
+                dtype=frame.stored_dtype,
+                limits=frame.limits,
+                colour_transform=frame.colour_transform,
+                reduce=frame.reduce,
+            )
+    from .openjpeg import decode_with_openjpeg  # rarely needed, and slow to import
 
-        return decode_with_openjpeg(frame)
-    return openjph.read_codestream(
-        frame.codestream,
-        shape=frame.shape,
-        dtype=frame.stored_dtype,
-        limits=frame.limits,
-        colour_transform=frame.colour_transform,
-        reduce=frame.reduce,
-    )
+    return decode_with_openjpeg(frame)
 
 
 def _encode_lossy(samples: PixelArray, *, pixels: PixelFormat, quality: Quality) -> Encoded:

@@ -46,5 +46,9 @@ def decode_independently(data: Buffer, *, pixels: PixelFormat) -> PixelArray:
     except MemoryError as error:
         raise ResourceError(f"no memory for a decoded image of {frame.shape}") from error
     if samples.shape != frame.shape:
-        raise CodestreamError(f"OpenJPEG decoded {samples.shape}, expected {frame.shape}")
+        raise UnsupportedError(
+            f"the independent decoder made {samples.shape} of an image of {frame.shape}: "
+            "it misreads image offsets",
+            feature="independent decoding of an image offset",
+        )
     return frame.to_container(samples.astype(frame.stored_dtype))

@@ -53,6 +53,7 @@ class J2kFrame:
     signed: bool
     subsampled: bool
     colour_transform: bool
+    layers: int
     ht: bool
 
     @property
@@ -117,6 +118,7 @@ def open_frame(data: Buffer, *, pixels: PixelFormat, reduce: int = 0) -> J2kFram
         signed=signed,
         subsampled=any(row[2:] != (1, 1) for row in components),
         colour_transform=layout.colour_transform != 0,
+        layers=layout.layers,
         ht=layout.ht,
     )
 

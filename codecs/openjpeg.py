@@ -41,6 +41,11 @@ def decode_with_openjpeg(frame: J2kFrame) -> PixelArray:
             frame.codestream, planar=False, skipres=frame.reduce, numthreads=1
         )
     except (imagecodecs.Jpeg2kError, ValueError, RuntimeError) as error:
+        if frame.subsampled:
+            raise UnsupportedError(
+                f"components subsampled in a way that OpenJPEG here does not undo: {error}",
+                feature="subsampled components",
+            ) from error
         raise CodestreamError(f"OpenJPEG cannot decode the codestream: {error}") from error
     except MemoryError as error:
         raise ResourceError(f"no memory for a decoded image of {frame.shape}") from error

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ojph.ojph_bindings import Codestream, MemInfile, MemOutfile, Point
 
-from .errors import CodestreamError, ResourceError
+from .errors import CodestreamError, ResourceError, UnsupportedError
 from .pixels import Buffer, PixelArray
 
 __all__ = ["read_codestream", "write_codestream"]
@@ -110,13 +110,15 @@ def read_codestream(
     ------
     CodestreamError
         OpenJPH refuses it, or reads another size from it.
+    UnsupportedError
+        The main header asks for something that OpenJPH lacks.
     ResourceError
         No memory for the image.
     """
     source, codestream = MemInfile(), Codestream()
     source.open(np.frombuffer(data, dtype=np.uint8))
     try:
-        codestream.read_headers(source)
+        _read_headers(codestream, source)
         codestream.restrict_input_resolution(reduce, reduce)
         components = shape[2] if len(shape) == 3 else 1
         siz = codestream.access_siz()
@@ -138,6 +140,16 @@ def read_codestream(
     finally:
         codestream.close()
         source.close()
+
+
+def _read_headers(codestream: Codestream, source: MemInfile) -> None:
+    """Read headers that `_native.scan` found good: what OpenJPH refuses there it lacks."""
+    try:
+        codestream.read_headers(source)
+    except RuntimeError as error:
+        raise UnsupportedError(
+            f"OpenJPH does not read this main header: {error}", feature="HTJ2K by OpenJPH"
+        ) from error
 
 
 def _push(codestream: Codestream, samples: PixelArray, *, colour_transform: bool) -> None:
