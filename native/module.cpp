@@ -53,11 +53,6 @@ bool every_component(const Layout& layout, Test test) {
   return true;
 }
 
-const char* progression_name(Progression order) {
-  constexpr const char* kNames[] = {"LRCP", "RLCP", "RPCL", "PCRL", "CPRL"};
-  return kNames[static_cast<std::size_t>(order)];
-}
-
 nb::tuple components(const Layout& layout) {
   nb::list rows;
   for (const Component& one : layout.main.size.components) {

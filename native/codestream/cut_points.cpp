@@ -23,11 +23,6 @@ struct OutOfOrder {
   std::string why;
 };
 
-std::string name_of(Progression order) {
-  constexpr const char* kNames[] = {"LRCP", "RLCP", "RPCL", "PCRL", "CPRL"};
-  return kNames[static_cast<std::size_t>(order)];
-}
-
 class CutFinder {
  public:
   CutFinder(const Layout& layout, Bytes bytes)
@@ -69,8 +64,8 @@ class CutFinder {
     const Tile tile = divide_tile(layout_.main, header, index, budget_);
     PacketOrder order(tile, layout_.main, budget_);
     if (!order.resolution_major()) {
-      throw OutOfOrder{"the packets are not in the order of their resolutions (" +
-                       name_of(tile.style->progression) + ", " +
+      throw OutOfOrder{std::string("the packets are not in the order of their resolutions (") +
+                       progression_name(tile.style->progression) + ", " +
                        std::to_string(tile.style->layers) + " layers)"};
     }
     TileCuts cuts;
@@ -103,7 +98,7 @@ class CutFinder {
   Cuts put_together() const {
     Cuts cuts;
     if (!layout_.all_parts_known) {
-      cuts.why_none = layout_.main.has_tlm ? "TLM and the tile-parts at hand differ"
+      cuts.why_none = layout_.main.has_tlm ? "TLM does not fit the tile-parts"
                                            : "this prefix has no TLM";
       return cuts;
     }

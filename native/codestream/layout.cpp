@@ -45,6 +45,15 @@ std::vector<PartExtent> announced_parts(const MainHeader& main) {
   return parts;
 }
 
+// Whether TLM names tiles that there are and tile-parts that can be.
+bool possible(const std::vector<PartExtent>& announced, std::uint64_t tiles) {
+  constexpr std::uint64_t kLeast = 14;  // SOT and SOD
+  return !announced.empty() &&
+         std::all_of(announced.begin(), announced.end(), [tiles](const PartExtent& part) {
+           return part.tile < tiles && part.length >= kLeast;
+         });
+}
+
 // Of a prefix: whether the tile-parts that it shows are the first of those announced.
 bool agree(const std::vector<PartExtent>& announced, const std::vector<PartExtent>& seen) {
   return seen.size() <= announced.size() &&
@@ -74,7 +83,7 @@ Layout scan(Bytes data, bool complete) {
   layout.all_parts_known = layout.tiles.ended;
   if (!layout.tiles.ended && layout.main.has_tlm) {
     std::vector<PartExtent> announced = announced_parts(layout.main);
-    if (agree(announced, layout.parts)) {
+    if (possible(announced, layout.main.size.tiles()) && agree(announced, layout.parts)) {
       layout.parts = std::move(announced);
       layout.all_parts_known = true;
     }

@@ -6,7 +6,7 @@
 #include <map>
 #include <vector>
 
-#include "codestream/headers.hpp"
+#include "codestream/main_header.hpp"
 
 namespace mersey::codestream {
 

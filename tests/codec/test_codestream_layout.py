@@ -148,8 +148,19 @@ def test_a_tlm_that_lies_is_not_believed(grey: bytes) -> None:
     start = scan_codestream(grey).main_header_bytes
     prefix = scan_codestream(data[: start + 600], complete=False)
     assert prefix.cut_points is None
-    assert prefix.why_no_cut_points == "TLM and the tile-parts at hand differ"
+    assert prefix.why_no_cut_points == "TLM does not fit the tile-parts"
     assert scan_codestream(data).cut_points == scan_codestream(grey).cut_points
+
+
+@pytest.mark.parametrize("wrong", [b"\0\7", b"\xff\xff"])
+def test_a_tlm_that_names_tiles_that_are_not_there_is_not_believed(
+    grey: bytes, wrong: bytes
+) -> None:
+    data = bytearray(grey[: scan_codestream(grey).main_header_bytes + 2])
+    first = data.index(b"\xff\x55") + 6
+    for entry in range(first, first + 6 * 6, 6):
+        data[entry : entry + 2] = wrong
+    assert scan_codestream(data, complete=False).cut_points is None
 
 
 def test_sizes_of_reduced_images_round_up(grey: bytes) -> None:

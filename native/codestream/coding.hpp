@@ -1,39 +1,20 @@
-// What the main header and the first tile-part headers say (ISO/IEC 15444-1 Annex A.5, A.6).
+// COD and COC: how components are coded and in which order packets come
+// (ISO/IEC 15444-1 A.6.1, A.6.2; 15444-15 A.4).
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <vector>
 
 #include "codestream/byte_reader.hpp"
 
 namespace mersey::codestream {
 
-struct Component {
-  std::uint8_t precision;  // bits, 1–38
-  bool is_signed;
-  std::uint8_t xr;  // XRsiz
-  std::uint8_t yr;  // YRsiz
-};
-
-// SIZ. All 32-bit fields, kept as 64 bits so that sums cannot overflow.
-struct ImageSize {
-  std::uint64_t xsiz = 0, ysiz = 0, xosiz = 0, yosiz = 0;
-  std::uint64_t xtsiz = 0, ytsiz = 0, xtosiz = 0, ytosiz = 0;
-  std::vector<Component> components;
-
-  [[nodiscard]] std::uint64_t tiles_across() const noexcept {
-    return (xsiz - xtosiz + xtsiz - 1) / xtsiz;
-  }
-  [[nodiscard]] std::uint64_t tiles_down() const noexcept {
-    return (ysiz - ytosiz + ytsiz - 1) / ytsiz;
-  }
-  [[nodiscard]] std::uint64_t tiles() const noexcept { return tiles_across() * tiles_down(); }
-};
-
 enum class Progression : std::uint8_t { LRCP = 0, RLCP = 1, RPCL = 2, PCRL = 3, CPRL = 4 };
+
+// "RPCL", say.
+[[nodiscard]] const char* progression_name(Progression order) noexcept;
 
 // The part of COD that COC can replace (Table A.20).
 struct BlockCoding {
@@ -68,26 +49,5 @@ struct Coding {
   void read_cod(ByteReader segment);
   void read_coc(ByteReader segment, std::size_t component_count);
 };
-
-struct TilePartLength {
-  std::uint32_t tile;
-  std::uint32_t length;
-};
-
-struct MainHeader {
-  ImageSize size;
-  Coding coding;
-  std::vector<TilePartLength> tile_part_lengths;  // TLM, in order
-  bool has_tlm = false;
-  std::map<std::uint8_t, std::uint8_t> dfs;  // decompositions by index of DFS
-  bool has_poc = false;
-  bool has_packed_headers = false;  // PPM
-  std::uint64_t length = 0;         // from SOC to the first SOT
-
-  [[nodiscard]] const CodingStyle& style() const { return *coding.style; }
-};
-
-// Reads from SOC to the first SOT; `reader` is left there.
-[[nodiscard]] MainHeader read_main_header(ByteReader& reader);
 
 }  // namespace mersey::codestream
