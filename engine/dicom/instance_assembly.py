@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...codecs.errors import DicomError
+from ...codecs.errors import DicomError, UnsupportedError
 from ...codecs.pixels import PixelFormat
 from ...codecs.syntaxes import (
     DEFLATED_EXPLICIT_LE,
@@ -220,12 +220,28 @@ def _pixels(
     if row is not None and row.encapsulated:
         uid = _syntax_of(findings.encoding, deflated=False)
         warnings.append(f"the file meta says {row.name}, but Pixel Data is not encapsulated")
+    frame_bits = pixels.frame_bits
+    if pixel_data.vr == b"OW" and not findings.encoding.little_endian:
+        pixels, frame_bits = _in_words(pixels, frame_count)
     frames = FrameIndex.uniform(
-        count=frame_count,
-        first_offset_bytes=pixel_data.value_offset,
-        frame_bits=pixels.frame_bits,
+        count=frame_count, first_offset_bytes=pixel_data.value_offset, frame_bits=frame_bits
     )
     return uid, pixels, frames
+
+
+def _in_words(pixels: PixelFormat, frame_count: int) -> tuple[PixelFormat, int]:
+    """Format and frame length of big-endian words, which swap samples of up to 8 bits."""
+    if pixels.bits_allocated > 8:
+        return pixels, pixels.frame_bits
+    odd_bits = -pixels.frame_bits % 16
+    if odd_bits and frame_count > 1:
+        raise UnsupportedError(
+            f"{frame_count} frames of {pixels.frame_bits} bits in big-endian words: frames that"
+            " end inside a word",
+            feature="big-endian OW frames of odd length",
+        )
+    # The only frame takes the padding along, so that its last word is whole.
+    return pixels.with_(swapped_words=True), pixels.frame_bits + odd_bits
 
 
 def _sniffed_syntax(findings: Findings, warnings: list[str]) -> str:

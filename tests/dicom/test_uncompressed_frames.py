@@ -241,3 +241,25 @@ def test_big_endian_attributes_are_read_as_integers(make, tools):
     assert instance.integer(0x00280010) == 4
     assert instance.integer(0x00200013) == 7
     assert instance.attributes[0x00280010].value == struct.pack(">H", 4)
+
+
+def test_bytes_in_big_endian_words_are_marked_as_swapped(make, tools):
+    changes = {"encoding": "big", "rows": 3, "columns": 3, "allocated": 8}
+    data = image_file(make, bytes(range(10)), **changes)
+    instance = tools.index(data)
+    assert instance.pixels is not None
+    assert instance.pixels.swapped_words
+    assert tools.frames(data, instance) == [bytes(range(10))]
+    for plain in (
+        tools.index(image_file(make, bytes(10), vr="OB", **changes)),
+        tools.index(image_file(make, bytes(10), **changes | {"encoding": "explicit"})),
+        tools.index(image_file(make, bytes(18), **changes | {"allocated": 16})),
+    ):
+        assert plain.pixels is not None
+        assert not plain.pixels.swapped_words
+
+
+def test_frames_that_end_inside_a_big_endian_word_are_unsupported(make, tools):
+    data = image_file(make, bytes(18), encoding="big", rows=3, columns=3, allocated=8, frames=2)
+    with pytest.raises(UnsupportedError):
+        tools.index(data)
