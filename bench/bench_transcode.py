@@ -22,7 +22,7 @@ from pydicom.encaps import generate_frames
 
 FRAMES = 2400
 ROUNDS = 5
-MERSEY = (sys.executable, "-m", "mersey.engine.cli.main")
+MERSEY = (str(Path(sys.executable).with_name("mersey")),)
 
 
 def transcode(source: Path, target: Path, *options: str) -> float:

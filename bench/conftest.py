@@ -20,7 +20,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> LongFiles:
     return LongFiles(tmp_path_factory.mktemp("study"))
 
 
-def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     from importlib.metadata import version
 
     names = ("mersey", "ojph", "imagecodecs", "numpy", "pylibjpeg-openjpeg")
