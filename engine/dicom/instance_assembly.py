@@ -5,6 +5,7 @@ Pure: takes findings, returns the Instance with warnings in sentences, or raises
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,8 @@ from .tags import (
 from .value_representations import UNDEFINED_LENGTH
 
 __all__ = ["Findings", "assemble"]
+
+_UID = re.compile(r"[0-9.]{1,64}")
 
 type _Int64Array = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -100,6 +103,7 @@ def assemble(findings: Findings) -> Instance:
         )
     elif ROWS in attributes:
         warnings.append("the data set has Image Pixel attributes but no Pixel Data")
+    warnings += _uid_warnings(attributes)
     return Instance(
         sop_class_uid=_uid(attributes, SOP_CLASS_UID, MEDIA_STORAGE_SOP_CLASS_UID),
         sop_instance_uid=_uid(attributes, SOP_INSTANCE_UID, MEDIA_STORAGE_SOP_INSTANCE_UID),
@@ -122,6 +126,15 @@ def _text(attributes: dict[int, Element], tag: int) -> str:
 
 def _uid(attributes: dict[int, Element], *tags: int) -> str:
     return next((uid for tag in tags if (uid := _text(attributes, tag))), "")
+
+
+def _uid_warnings(attributes: dict[int, Element]) -> list[str]:
+    """UIDs become keys and names of files elsewhere: say where one is none (PS3.5 §9.1)."""
+    return [
+        f"{format_tag(tag)} is not a UID"
+        for tag in (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
+        if (uid := _text(attributes, tag)) and not _UID.fullmatch(uid)
+    ]
 
 
 def _layout(findings: Findings) -> Layout:

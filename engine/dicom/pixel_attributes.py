@@ -42,6 +42,7 @@ _NAMES = {
 }
 _BITS_ALLOCATED = (1, 8, 16, 32, 64)
 _FLOATING_BITS = {FLOAT_PIXEL_DATA: 32, DOUBLE_FLOAT_PIXEL_DATA: 64}
+_CODE_STRING = re.compile(r"[ -\[\]-~]{1,16}")
 _INTEGER_STRING = re.compile(r"\+?[0-9]{1,10}")
 
 
@@ -121,6 +122,8 @@ def declared_pixels(
         photometric = "MONOCHROME2"
         if floating_bits is None:
             warnings.append("Photometric Interpretation is absent; MONOCHROME2 was assumed")
+    if not _CODE_STRING.fullmatch(photometric):
+        raise _error(PHOTOMETRIC_INTERPRETATION, "is not a Code String", source)
     signed = number(PIXEL_REPRESENTATION, 0, 1, default=0) == 1
     planar = number(PLANAR_CONFIGURATION, 0, 1, default=0) if samples > 1 else 0
     pixels = PixelFormat(

@@ -111,3 +111,9 @@ def test_meta_longer_than_the_file_names_the_element(make, tools):
         tools.index(data)
     assert caught.value.tag == 0x00020002
     assert caught.value.offset_bytes == 132
+
+
+@pytest.mark.parametrize("uid", ["../../etc/passwd", "1.2.3\\1.2.4", "1." * 40, "A"])
+def test_what_is_no_uid_is_named_by_its_tag(make, tools, uid):
+    instance = tools.index(make.file(make.element(0x00080018, "UI", uid)))
+    assert instance.warnings == ("(0008,0018) is not a UID",)

@@ -117,6 +117,9 @@ def test_huge_claims_are_compared_with_the_data_not_allocated(make, tools):
         ({"frames": "1A"}, 0x00280008),
         ({"frames": "-1"}, 0x00280008),
         ({"frames": "1\\2"}, 0x00280008),
+        ({"photometric": "MONOCHR\xd2ME2"}, 0x00280004),
+        ({"photometric": "A\\B"}, 0x00280004),
+        ({"photometric": "X" * 20}, 0x00280004),
     ],
 )
 def test_impossible_attributes_are_named_by_tag(make, tools, changes, tag):
