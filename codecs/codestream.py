@@ -40,7 +40,9 @@ class CodestreamLayout:
 
     `image_area` is (XOsiz, YOsiz, Xsiz, Ysiz). `precision` and `signed` have one entry a
     component, as have the horizontal and vertical factors in `subsampling`. `decompositions`
-    is the least over components and tiles: an image can be reduced so many times.
+    is the least over components and tiles: an image can be reduced so many times. `layers`,
+    `progression` and `colour_transform` are those of the main header; `reversible` is true
+    where all coding is, `ht` where any is.
     `jp2_offset` is where SOC lies in the data: 0 for a bare codestream.
 
     `length_bytes` is the whole length, EOC included; None where a prefix cannot tell.

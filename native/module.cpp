@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <exception>
 #include <vector>
 
@@ -39,18 +40,19 @@ Layout scan_buffer(nb::handle data, bool complete) {
   return scan(buffer.bytes(), complete);
 }
 
-const BlockCoding& blocks_of(const Layout& layout, std::uint16_t component) {
-  const auto own = layout.main.coding.components.find(component);
-  return own == layout.main.coding.components.end() ? layout.main.style().blocks : own->second;
-}
-
+// Whether `test` holds for the coding of every component in every tile whose header was seen.
 template <typename Test>
-bool every_component(const Layout& layout, Test test) {
+bool everywhere(const Layout& layout, Test test) {
   const std::size_t count = layout.main.size.components.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!test(blocks_of(layout, static_cast<std::uint16_t>(i)))) return false;
-  }
-  return true;
+  const auto holds = [&](const Coding& coding) {
+    const bool default_counts = coding.style && coding.components.size() < count;
+    return (!default_counts || test(coding.style->blocks)) &&
+           std::all_of(coding.components.begin(), coding.components.end(),
+                       [&](const auto& own) { return test(own.second); });
+  };
+  return holds(layout.main.coding) &&
+         std::all_of(layout.tiles.headers.begin(), layout.tiles.headers.end(),
+                     [&](const auto& tile) { return holds(tile.second.coding); });
 }
 
 nb::tuple components(const Layout& layout) {
@@ -89,13 +91,13 @@ void define_layout(nb::module_& m) {
                    [](const Layout& self) { return self.main.style().colour_transform; })
       .def_prop_ro("reversible",
                    [](const Layout& self) {
-                     return every_component(self, [](const BlockCoding& blocks) {
+                     return everywhere(self, [](const BlockCoding& blocks) {
                        return blocks.transform == 1;
                      });
                    })
       .def_prop_ro("ht",
                    [](const Layout& self) {
-                     return !every_component(
+                     return !everywhere(
                          self, [](const BlockCoding& blocks) { return !blocks.ht(); });
                    })
       .def_prop_ro("has_tlm", [](const Layout& self) { return self.main.has_tlm; })
