@@ -31,6 +31,8 @@ _EOC = b"\xff\xd9"
 _PSOT = 6
 """Where the length of a tile-part lies in it (ISO/IEC 15444-1 §A.4.2)."""
 _MAX_REDUCE = 32
+_FEW_TILES, _TILE_SAMPLES = 1024, 1024
+"""Decoders spend some 15 KB on a tile before they read it: a bomb, where tiles are tiny."""
 _CLAMPED_BITS = 28
 """Samples of more bits may overshoot the 32 bits of the decoders at a lower resolution, where
 nothing can clamp them any more: those images are halved by area."""
@@ -109,8 +111,11 @@ def open_frame(data: Buffer, *, pixels: PixelFormat, reduce: int = 0) -> J2kFram
     precision, signed, _, _ = components[0]
     bare = memoryview(data).cast("B")[layout.wrapper_bytes :]
     inside = _reduce_inside(layout, pixels, reduce) if precision <= _CLAMPED_BITS else 0
+    if inside == 0:
+        layout = layout if reduce == 0 else scan(data, complete=True)
+        _require_complete(layout, 0)
     return J2kFrame(
-        _cut(data, bare, layout, inside) if reduce else bare,
+        _cut(bare, layout, inside) if inside else bare,
         pixels,
         reduce=inside,
         left_over=reduce - inside,
@@ -149,11 +154,11 @@ def _reduce_inside(layout: Layout, pixels: PixelFormat, reduce: int) -> int:
     return inside if (bottom - top, right - left) == (rows, columns) else 0
 
 
-def _cut(data: Buffer, codestream: memoryview, layout: Layout, reduce: int) -> Buffer:
+def _cut(codestream: memoryview, layout: Layout, reduce: int) -> Buffer:
     """The prefix that holds the reduction, closed by EOC so that no decoder looks further."""
-    if reduce == 0 or layout.cut_points is None:
-        scan(data, complete=True)
-        return codestream
+    if layout.cut_points is None:
+        _require_complete(layout, reduce)
+        return codestream if layout.has_eoc else b"".join((codestream, _EOC))
     needed = layout.cut_points[reduce]
     if codestream.nbytes < needed:
         raise CodestreamError(
@@ -169,6 +174,19 @@ def _cut(data: Buffer, codestream: memoryview, layout: Layout, reduce: int) -> B
     return cut
 
 
+def _require_complete(layout: Layout, reduce: int) -> None:
+    """Refuse what ends in EOC, or in nothing, before everything for `reduce` was there."""
+    tiles = 1 if layout.tiles == 1 else len({tile for tile, _, _, _ in layout.tile_parts})
+    if tiles != layout.tiles:
+        raise CodestreamError(f"codestream of {tiles} tiles, expected {layout.tiles}")
+    if layout.complete_reduce is None or layout.complete_reduce > reduce:
+        raise CodestreamError(
+            f"codestream of {layout.length_bytes or 'too few'} bytes is not complete for "
+            f"reduce {reduce}: {layout.why_no_cut_points}",
+            offset_bytes=layout.length_bytes,
+        )
+
+
 def _require_agreement(
     layout: Layout, components: tuple[tuple[int, bool, int, int], ...], pixels: PixelFormat
 ) -> None:
@@ -180,6 +198,12 @@ def _require_agreement(
             "codestream of {} rows, {} columns, {} components; ".format(*found)
             + "the data set says {}, {}, {}".format(*expected),
             marker=_SIZ,
+        )
+    most_tiles = _FEW_TILES + pixels.rows * pixels.columns // _TILE_SAMPLES
+    if layout.tiles > most_tiles:
+        raise UnsupportedError(
+            f"codestream of {layout.tiles} tiles, at most {most_tiles} for an image of its size",
+            feature="very many tiles",
         )
     if pixels.floating:
         raise UnsupportedError("floating-point samples in a J2K codestream", feature="float")
