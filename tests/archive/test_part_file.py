@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from mersey.codecs.errors import ResourceError
 from mersey.engine.archive.part_file import PartFile, is_part_file
 

@@ -101,7 +101,5 @@ def test_kills_at_a_few_random_moments_lose_nothing(
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_kills_at_200_random_moments_lose_nothing(
-    source: Path, whole: str, tmp_path: Path
-) -> None:
+def test_kills_at_200_random_moments_lose_nothing(source: Path, whole: str, tmp_path: Path) -> None:
     kill_at_random_moments(source, whole, tmp_path, kills=200)

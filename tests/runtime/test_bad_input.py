@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pydicom
 import pytest
-from pydicom.data import get_testdata_file
-from pydicom.pixels import pixel_array
-
 from mersey.codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
 from mersey.engine.runtime.batch import Failure, Summary, plan_jobs, run_batch
 from mersey.engine.runtime.byte_budget import ByteBudget
 from mersey.engine.runtime.outcome import Outcome
 from mersey.engine.runtime.worker_pool import WorkerPool
+from pydicom.data import get_testdata_file
+from pydicom.pixels import pixel_array
 
 if TYPE_CHECKING:
     from sample_study import SampleStudy

@@ -6,7 +6,6 @@ import asyncio
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mersey.engine.runtime.byte_budget import ByteBudget
 
 

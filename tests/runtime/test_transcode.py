@@ -12,13 +12,6 @@ import numpy as np
 import openjpeg
 import pydicom
 import pytest
-from pydicom.encaps import generate_frames, parse_basic_offsets
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
-
 from mersey.codecs.errors import DicomError, MerseyError, UsageError
 from mersey.codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
 from mersey.engine.runtime.byte_budget import ByteBudget
@@ -26,6 +19,12 @@ from mersey.engine.runtime.outcome import Outcome
 from mersey.engine.runtime.plan import Job
 from mersey.engine.runtime.transcode import transcode_file
 from mersey.engine.runtime.worker_pool import WorkerPool
+from pydicom.encaps import generate_frames, parse_basic_offsets
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 if TYPE_CHECKING:
     from sample_study import SampleStudy

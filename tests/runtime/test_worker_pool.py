@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-
 from mersey.codecs.errors import CodestreamError, MerseyError, ResourceError, UsageError
 from mersey.engine.runtime.beacon import mark_frame
 from mersey.engine.runtime.worker import WorkerError
