@@ -95,7 +95,7 @@ class Catalogue:
             columns.sop_instance_uid.in_(sop_instance_uids), columns.metadata_json.is_not(None)
         )
         with self.engine.connect() as connection:
-            return dict(connection.execute(statement).tuples().all())
+            return {row[0]: row[1] for row in connection.execute(statement)}
 
     def keep_metadata(self, made: Mapping[str, tuple[FileStamp, bytes]]) -> None:
         """Keep the compressed metadata of instances, by SOP Instance UID.

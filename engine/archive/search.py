@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, distinct, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, func, or_, select
 
 from ...codecs.errors import UsageError
 from .attributes import JsonElement
@@ -249,19 +249,8 @@ def _add_study_counts(connection: Connection, found: Sequence[dict[str, JsonElem
     for uid, modality in connection.execute(pairs.order_by(series.c.modality)):
         if modality:
             modalities[uid].append(modality)
-    series_count = dict(
-        connection.execute(
-            select(parent, func.count()).where(parent.in_(uids)).group_by(parent)
-        ).tuples().all()
-    )
-    owner = instances.c.study_instance_uid
-    instance_count = dict(
-        connection.execute(
-            select(owner, func.count(distinct(instances.c.sop_instance_uid)))
-            .where(owner.in_(uids))
-            .group_by(owner)
-        ).tuples().all()
-    )
+    series_count = _counted(connection, parent, uids)
+    instance_count = _counted(connection, instances.c.study_instance_uid, uids)
     for uid, attributes in zip(uids, found, strict=True):
         attributes["00080061"] = {"vr": "CS", "Value": modalities[uid]}
         attributes["00201206"] = {"vr": "IS", "Value": [series_count.get(uid, 0)]}
@@ -270,11 +259,12 @@ def _add_study_counts(connection: Connection, found: Sequence[dict[str, JsonElem
 
 def _add_series_counts(connection: Connection, found: Sequence[dict[str, JsonElement]]) -> None:
     uids = [_uid(attributes, "0020000E") for attributes in found]
-    owner = instances.c.series_instance_uid
-    counts = dict(
-        connection.execute(
-            select(owner, func.count()).where(owner.in_(uids)).group_by(owner)
-        ).tuples().all()
-    )
+    counts = _counted(connection, instances.c.series_instance_uid, uids)
     for uid, attributes in zip(uids, found, strict=True):
         attributes["00201209"] = {"vr": "IS", "Value": [counts.get(uid, 0)]}
+
+
+def _counted(connection: Connection, owner: Column[Any], uids: Sequence[str]) -> dict[str, int]:
+    """How many rows belong to each of `uids`, by the column `owner`."""
+    statement = select(owner, func.count()).where(owner.in_(uids)).group_by(owner)
+    return {row[0]: row[1] for row in connection.execute(statement)}

@@ -32,7 +32,7 @@ MAX_RANGES = 64
 """More ranges than any client has a use for; Apache httpd's limit is 200 (CVE-2011-3192)."""
 
 _UNIT = re.compile(r"[ \t]*bytes[ \t]*=(.*)", re.IGNORECASE | re.DOTALL)
-_SPEC = re.compile(r"(\d*)-(\d*)")
+_SPEC = re.compile(r"([0-9]*)-([0-9]*)")
 _MAX_DIGITS = 20
 
 

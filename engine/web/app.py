@@ -35,8 +35,8 @@ __all__ = ["Service", "build_app"]
 
 type _Handler = Callable[[Request, Service], Awaitable[ASGIApp]]
 
-_MAX_TARGET_BYTES = 128 << 10
-"""Holds a list of ten thousand frames."""
+_MAX_TARGET_BYTES = 60 << 10
+"""Holds a list of ten thousand frames; httptools takes no URL of 64 KiB."""
 
 
 @dataclass(frozen=True, slots=True)

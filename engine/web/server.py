@@ -38,6 +38,7 @@ __all__ = ["ServeSettings", "serve"]
 
 _BUDGET_BYTES = 96 << 20
 _BACKLOG = 2048
+_KEEP_ALIVE_S = 65
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ def _server(app: ASGIApp) -> _Server:
         access_log=False,  # queries hold patients' names
         server_header=False,
         backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
     return _Server(config)
 
