@@ -72,23 +72,21 @@ class FolderIndex:
         stop
             When set, the scan ends early; what it has found stays.
         """
+        stop = stop or Event()
         progress = ScanProgress()
         visited: set[str] = set()
         pending: dict[Future[list[IndexedFile]], _Batch] = {}
-        for batch in self._batches(progress, visited):
-            if stop is not None and stop.is_set():
-                break
+        for batch in self._batches(progress, visited, stop):
             pending[executor.submit(index_files, batch.folder, batch.names)] = batch
             if len(pending) >= _BATCHES_AHEAD:
                 self._collect(pending, executor, progress, on_progress)
-        else:
-            while pending and not (stop is not None and stop.is_set()):
-                self._collect(pending, executor, progress, on_progress)
-            if not pending:
-                self._forget_folders(visited, progress)
-                progress.done = True
+        while pending and not stop.is_set():
+            self._collect(pending, executor, progress, on_progress)
         for future in pending:
             future.cancel()
+        if not stop.is_set():
+            self._forget_folders(visited, progress)
+            progress.done = True
         on_progress(progress)
         return progress
 
@@ -101,9 +99,12 @@ class FolderIndex:
         else:
             self.catalogue.add([found])
 
-    def _batches(self, progress: ScanProgress, visited: set[str]) -> Iterator[_Batch]:
+    def _batches(self, progress: ScanProgress, visited: set[str], stop: Event) -> Iterator[_Batch]:
+        """What is to be looked at; ends early when `stop` is set."""
         for root in self.roots:
             for folder, stamps in _walk(str(root), visited):
+                if stop.is_set():
+                    return
                 known = self.catalogue.known_files(folder)
                 gone = [name for name in known if name not in stamps]
                 if gone:
