@@ -12,6 +12,7 @@ import numpy as np
 from ...codecs.codec import Codec
 from ...codecs.errors import IntegrityError, MerseyError, UnsupportedError
 from ...codecs.pixels import Buffer, PixelArray, PixelFormat
+from ...codecs.samples import fit_samples
 
 __all__ = ["Verify", "verify_frame"]
 
@@ -36,6 +37,9 @@ def verify_frame(
     if verify == "off":
         return
     written = encoder.encoded_format(pixels)
+    if _is_codestream(data):
+        # It carries Bits Stored bits: what lay above them was sign extension, or was refused.
+        samples = fit_samples(samples, pixels=pixels)
     try:
         found = _decode(data, encoder=encoder, pixels=written, verify=verify)
     except MerseyError as error:
@@ -48,7 +52,7 @@ def verify_frame(
 
 
 def _decode(data: Buffer, *, encoder: Codec, pixels: PixelFormat, verify: Verify) -> PixelArray:
-    if verify == "independent" and bytes(memoryview(data)[:2]) == _SOC:
+    if verify == "independent" and _is_codestream(data):
         from ...codecs.independent import decode_independently
 
         try:
@@ -56,6 +60,10 @@ def _decode(data: Buffer, *, encoder: Codec, pixels: PixelFormat, verify: Verify
         except UnsupportedError:
             pass  # more bits than it keeps exactly: one opinion is all there is
     return encoder.decode(data, pixels=pixels)
+
+
+def _is_codestream(data: Buffer) -> bool:
+    return bytes(memoryview(data)[:2]) == _SOC
 
 
 def _equal(found: PixelArray, samples: PixelArray) -> bool:

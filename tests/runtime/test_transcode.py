@@ -140,6 +140,19 @@ def test_bits_allocated_1_goes_through_though_frames_do_not_start_on_a_byte(
     assert (tmp_path / "kept.dcm").read_bytes() == source.read_bytes()
 
 
+def test_negative_samples_with_zeros_in_their_unused_bits_keep_their_values(
+    transcode: Transcode, sample_study: SampleStudy, tmp_path: Path
+) -> None:
+    ds = pydicom.dcmread(sample_study.ct_series[0])
+    values = np.random.default_rng(2).integers(-2048, 2048, (128, 128), np.int16)
+    ds.PixelRepresentation, ds.BitsStored, ds.HighBit = 1, 12, 11
+    ds.PixelData = (values & 0xFFF).tobytes()
+    source = tmp_path / "signed.dcm"
+    ds.save_as(source)
+    assert transcode(source).action == "transcoded"
+    assert np.array_equal(independent_frames(tmp_path / "out.dcm"), values)
+
+
 def test_a_deflated_file_is_inflated_on_the_way_and_nothing_stays(
     transcode: Transcode, sample_study: SampleStudy, tmp_path: Path
 ) -> None:
