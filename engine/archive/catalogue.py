@@ -8,7 +8,7 @@ the instances; what it says can be had again from the files.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -39,7 +39,7 @@ __all__ = ["Catalogue"]
 
 _VERSION = SCHEMA_VERSION * 1000 + RECORD_VERSION
 _BUSY_TIMEOUT_MS = 30_000
-_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Catalogue:
@@ -211,7 +211,7 @@ class Catalogue:
             connection.execute(
                 delete(files).where(files.c.sop_instance_uid == uid, files.c.outcome == "duplicate")
             )
-        return outcome == "instance"
+        return bool(outcome == "instance")
 
     def _create(self) -> None:
         with self.engine.begin() as connection:

@@ -48,7 +48,7 @@ def parse_accept(text: str) -> tuple[MediaRange, ...]:
         raise UsageError(f"Accept has {len(text)} characters, at most {MAX_ACCEPT_CHARS} are read")
     if not text.strip(" \t,"):
         return (MediaRange("*/*"),)
-    found = []
+    found: list[MediaRange] = []
     for element in _split(text, ","):
         media = _media_range(element)
         if media is not None and media.quality > 0 and len(found) < _MAX_RANGES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from ...codecs.errors import MerseyError
 from ...codecs.pixels import Buffer
@@ -23,7 +23,7 @@ PIECE_BYTES = 256 << 10
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux 4.14; 0 elsewhere
 
 
-async def pieces(body: Body) -> AsyncIterator[Buffer]:
+async def pieces(body: Body) -> AsyncGenerator[Buffer]:
     """Yield the bytes of `body` in order, at most `PIECE_BYTES` at a time.
 
     Raises
@@ -92,7 +92,7 @@ class _OpenFile:
         self.slice, self.descriptor = None, -1
 
 
-async def _file_pieces(files: _OpenFile, wanted: FileSlice) -> AsyncIterator[Buffer]:
+async def _file_pieces(files: _OpenFile, wanted: FileSlice) -> AsyncGenerator[Buffer]:
     descriptor = files.open(wanted)
     position, end = wanted.offset_bytes, wanted.offset_bytes + wanted.length_bytes
     while position < end:

@@ -51,7 +51,7 @@ class FrameSource:
             limit_bytes=_CACHE_BYTES,
             weigh=lambda made: 256 + (len(made) if isinstance(made, bytes) else 0),
         )
-        self._making: dict[tuple[str, int], asyncio.Task[bytes]] = {}
+        self._making: dict[tuple[str, int], asyncio.Future[bytes]] = {}
 
     async def explicit(self, entry: Entry, indices: Sequence[int]) -> Frames:
         """The frames as Explicit VR Little Endian lays them out: slices where they lie so.
@@ -135,27 +135,26 @@ class FrameSource:
             raise made
         if made is not None:
             return made
-        task = self._making.get(place)
-        if task is None:
-            task = asyncio.create_task(self._make(entry, place, target_uid))
-            self._making[place] = task
-            task.add_done_callback(functools.partial(self._forget, place))
-        # One client that goes away takes nothing from the others that wait for this frame.
-        return await asyncio.shield(task)
-
-    def _forget(self, place: tuple[str, int], task: asyncio.Task[bytes]) -> None:
-        self._making.pop(place, None)
-        if not task.cancelled():
-            task.exception()  # each of those who wait has it
-
-    async def _make(self, entry: Entry, place: tuple[str, int], target_uid: str) -> bytes:
+        making = self._making.get(place)
+        if making is not None:
+            # One client that goes away takes nothing from the others that wait for this frame.
+            return await asyncio.shield(making)
+        making = self._making[place] = asyncio.get_running_loop().create_future()
         try:
-            data = await self._execute(entry, place[1], target_uid)
-        except UnsupportedError as error:
-            self._made.put(place, error)
+            data = await self._execute(entry, index, target_uid)
+        except Exception as error:
+            if isinstance(error, UnsupportedError):
+                self._made.put(place, error)
+            making.set_exception(error)
+            making.exception()  # nobody else need be waiting for it
             raise
-        self._made.put(place, data)
-        return data
+        else:
+            self._made.put(place, data)
+            making.set_result(data)
+            return data
+        finally:
+            making.cancel()
+            del self._making[place]
 
     async def _execute(self, entry: Entry, index: int, target_uid: str) -> bytes:
         instance = entry.instance

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from ...codecs.errors import MerseyError
+from ...codecs.pixels import Buffer
 from ..transfer.body import Body
 from ..transfer.conditions import Condition, evaluate, range_applies
 from ..transfer.multipart import boundary_of
@@ -110,57 +112,55 @@ class BodyResponse:
     ) -> None:
         stream = pieces(body)
         try:
-            try:
-                # What can go wrong mostly does so here, where another status can still be sent.
-                first = await anext(stream)
-            except MerseyError as error:
-                response = error_response(error, with_body=self._error_has_body)
-                await response(scope, receive, send)
-                return
-            await self._send_head(send, status, fields, more=True)
-            gone = _Departure(receive) if body.length_bytes >= _WATCHED_BYTES else None
-            try:
-                left = body.length_bytes - len(first)  # type: ignore[arg-type]
-                await _send_piece(send, first, left)
-                async for piece in stream:
-                    if gone is not None and gone.happened:
-                        return
-                    left -= len(piece)  # type: ignore[arg-type]
-                    await _send_piece(send, piece, left)
-            finally:
-                if gone is not None:
-                    gone.stop()
+            # What can go wrong mostly does so here, where another status can still be sent.
+            first = await anext(stream)
         except MerseyError as error:
-            # Too late for a status: the connection is cut short of Content-Length.
-            _log.warning("an answer was cut short: %s", error)
-        except TimeoutError:
-            _log.warning("a client took nothing for %g s; its answer was cut short", STALL_S)
-        finally:
-            await stream.aclose()  # type: ignore[attr-defined]
+            response = error_response(error, with_body=self._error_has_body)
+            await response(scope, receive, send)
+            return
+        async with aclosing(stream):
+            await self._send_head(send, status, fields, more=True)
+            if body.length_bytes < _WATCHED_BYTES:
+                await _pump(first, stream, body.length_bytes, send)
+                return
+            async with asyncio.TaskGroup() as group:
+                gone = group.create_task(_wait_for_departure(receive))
+                await _pump(first, stream, body.length_bytes, send, gone=gone)
+                gone.cancel()
 
 
-class _Departure:
-    """Notices that the client has gone: without it a long Body would be read to its end."""
+async def _pump(
+    first: Buffer,
+    stream: AsyncIterator[Buffer],
+    length_bytes: int,
+    send: Send,
+    *,
+    gone: asyncio.Task[None] | None = None,
+) -> None:
+    """Send `first` and the rest of `stream`; ends early where there is no use going on.
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._task = asyncio.create_task(self._watch())
+    Too late for a status then: the connection is cut short of Content-Length.
+    """
+    left = length_bytes
+    piece = first
+    try:
+        while True:
+            left -= len(piece)  # type: ignore[arg-type]
+            async with asyncio.timeout(STALL_S):
+                await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+            if left == 0 or (gone is not None and gone.done()):
+                return
+            piece = await anext(stream)
+    except MerseyError as error:
+        _log.warning("an answer was cut short: %s", error)
+    except TimeoutError:
+        _log.warning("a client took nothing for %g s; its answer was cut short", STALL_S)
 
-    @property
-    def happened(self) -> bool:
-        return self._task.done()
 
-    def stop(self) -> None:
-        self._task.cancel()
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-
-async def _send_piece(send: Send, piece: object, left: int) -> None:
-    async with asyncio.timeout(STALL_S):
-        await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+async def _wait_for_departure(receive: Receive) -> None:
+    """Ends when the client has gone: without it a long Body would be read to its end."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _encoded(fields: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

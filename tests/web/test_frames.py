@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 
 import imagecodecs
@@ -385,3 +386,60 @@ def test_a_hundred_clients_at_once_get_the_same_frame(client, samples) -> None:
 def test_a_frame_list_of_absurd_length_is_refused(client, samples) -> None:
     assert client.get(f"{samples.ct.url}/frames/{'1,' * 20000}1").status == 400
     assert client.get(f"{samples.ct.url}/frames/{'1' * 50}").status == 400
+
+
+def test_more_frames_than_fit_in_memory_come_from_a_rendition_built_first(
+    tmp_path, run_server, make_instance, make_ct_samples, monkeypatch
+) -> None:
+    monkeypatch.setattr("mersey.engine.web.frame_source._AT_ONCE_BYTES", 0)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    sample = make_instance(folder / "a.dcm", "1.2.3.1.1", make_ct_samples(4, 40))
+    with run_server(folder, tmp_path / "store") as client:
+        parts = client.get(f"{sample.url}/frames/4,1,2", DEFAULT).parts()
+        assert len(list((tmp_path / "store" / "renditions").rglob("*.dcm"))) == 1
+    for (_, data), index in zip(parts, (3, 0, 1), strict=True):
+        np.testing.assert_array_equal(decode(data, sample.samples), sample.samples[index])
+
+
+def test_samples_that_do_not_fit_their_bits_come_uncompressed_where_that_will_do(
+    tmp_path, run_server, make_instance, make_ct_samples
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    samples = make_ct_samples(2, 32)
+    samples[:, 5, 5] |= 0x8000  # an old overlay in an unused bit
+    sample = make_instance(folder / "a.dcm", "1.2.3.1.1", samples)
+    with run_server(folder, tmp_path / "store") as client:
+        for _ in range(2):
+            ((content_type, data),) = client.get(f"{sample.url}/frames/2", DEFAULT).parts()
+            assert content_type.endswith("transfer-syntax=1.2.840.10008.1.2.1")
+            assert data == samples[1].tobytes()
+            answer = client.get(f"{sample.url}/frames/2", JPHC)
+            assert (answer.status, answer.body) == (406, b"")
+
+
+def test_a_frame_that_does_not_decode_is_an_error_and_the_others_are_served(
+    tmp_path, run_server, samples
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    data = samples.j2k.path.read_bytes()
+    second = data.rindex(b"\xff\x4f\xff\x51")
+    ruined = data[: second + 60] + bytes(len(data) - second - 68) + data[-8:]
+    (folder / "a.dcm").write_bytes(ruined)
+    octets = "application/octet-stream"
+    with run_server(folder, tmp_path / "store") as client:
+        assert client.get(f"{samples.j2k.url}/frames/1", octets).status == 200
+        answer = client.get(f"{samples.j2k.url}/frames/2", octets)
+        assert (answer.status, answer.body) == (500, b"")
+        assert client.get(f"{samples.j2k.url}/frames/1", octets).status == 200
+
+
+def test_a_client_that_goes_away_in_the_middle_harms_nobody(client, samples) -> None:
+    path = f"/dicom-web{samples.ct.url}/bulkdata/7FE00010"
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", int(client.address.rpartition(":")[2]))) as one:
+            one.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert one.recv(100)
+    assert client.ask(path).body == samples.ct.samples.tobytes()
