@@ -9,6 +9,7 @@ any time, and is made again.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from .entry import Entry, stamp_of
 __all__ = ["Rendition", "RenditionStore", "rendition_key"]
 
 _OPEN_LIMIT_BYTES = 8 << 20
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,7 @@ class RenditionStore:
         """The rendition, if it is there.
 
         Costs a stat; the file's headers are read when it is first asked for, or has changed.
-
-        Raises
-        ------
-        IntegrityError
-            The file is there and is no rendition.
+        A file that is there and is no rendition is removed: it can be made again.
         """
         path = str(self.path_of(key))
         try:
@@ -79,7 +77,12 @@ class RenditionStore:
             return None
         known = self._known.get(key)
         if known is None or known.stamp != stamp:
-            known = _read(path)
+            try:
+                known = _read(path)
+            except IntegrityError as error:
+                _log.warning("rendition %s is dropped: %s", key, error)
+                self.drop(key)
+                return None
             self._known.put(key, known)
         return known
 

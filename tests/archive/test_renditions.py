@@ -1,0 +1,125 @@
+"""The store of renditions: what their keys hold, and that any of them may go."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mersey.engine.archive.entry import Entry, is_uid, stamp_of
+from mersey.engine.archive.indexed_file import index_file
+from mersey.engine.archive.part10_body import file_segments
+from mersey.engine.archive.renditions import RenditionStore, rendition_key
+from mersey.engine.transfer.body import Body, FileSlice
+from pydicom.data import get_testdata_file
+
+
+@pytest.fixture
+def entry() -> Entry:
+    path = Path(get_testdata_file("CT_small.dcm", download=False))
+    found = index_file(str(path.parent), path.name)
+    assert found is not None
+    assert found.instance is not None
+    return Entry(found.instance, found.path, found.stamp)
+
+
+def test_a_key_changes_with_all_that_the_bytes_depend_on(entry: Entry) -> None:
+    key = rendition_key(entry, target_uid="1.2", library="a 1")
+    assert key == rendition_key(entry, target_uid="1.2", library="a 1")
+    touched = Entry(entry.instance, entry.path, replace(entry.stamp, mtime_ns=1))
+    moved = Entry(entry.instance, "/elsewhere", entry.stamp)
+    others = {
+        rendition_key(entry, target_uid="1.3", library="a 1"),
+        rendition_key(entry, target_uid="1.2", library="a 2"),
+        rendition_key(touched, target_uid="1.2", library="a 1"),
+    }
+    assert len(others - {key}) == 3
+    assert rendition_key(moved, target_uid="1.2", library="a 1") == key
+
+
+def test_a_hostile_uid_never_reaches_a_path(entry: Entry, tmp_path: Path) -> None:
+    instance = replace(entry.instance, sop_instance_uid="../../etc/passwd\0")
+    key = rendition_key(Entry(instance, entry.path, entry.stamp), target_uid="../x", library="/")
+    path = RenditionStore(tmp_path).path_of(key)
+    assert path.parent.parent == tmp_path
+    assert path.stem.isalnum()
+
+
+def test_a_rendition_is_found_when_it_is_there_and_forgotten_when_it_goes(
+    entry: Entry, tmp_path: Path
+) -> None:
+    store = RenditionStore(tmp_path)
+    key = "ab" * 32
+    assert store.find(key) is None
+    path = store.path_of(key)
+    path.parent.mkdir()
+    path.write_bytes(Path(entry.path).read_bytes())
+    found = store.find(key)
+    assert found is not None
+    assert found.stamp == stamp_of(path.stat())
+    assert found.frame_slices(0)[0].length_bytes == 128 * 128 * 2
+    assert store.find(key) is found
+    path.unlink()
+    assert store.find(key) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"no DICOM", bytes(128) + b"DICM" + bytes(50)])
+def test_a_file_that_is_no_rendition_is_dropped(tmp_path: Path, data: bytes) -> None:
+    store = RenditionStore(tmp_path)
+    path = store.path_of("cd" * 32)
+    path.parent.mkdir()
+    path.write_bytes(data)
+    assert store.find("cd" * 32) is None
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("1.2.840", True),
+        ("1" * 64, True),
+        ("", False),
+        ("1" * 65, False),
+        ("1.2\n", False),
+        ("..", True),
+        ("1/2", False),
+        ("１", False),
+    ],
+)
+def test_a_uid_is_digits_and_dots(text: str, good: bool) -> None:
+    assert is_uid(text) is good
+
+
+def _bytes(segments) -> bytes:
+    found = b""
+    for segment in Body.of(segments, etag="").segments():
+        if isinstance(segment, FileSlice):
+            data = Path(segment.path).read_bytes()
+            segment = data[segment.offset_bytes :][: segment.length_bytes]
+        found += segment
+    return found
+
+
+def test_a_file_without_file_meta_is_served_with_one(entry: Entry, tmp_path: Path) -> None:
+    data = Path(entry.path).read_bytes()
+    bare = tmp_path / "bare"
+    bare.write_bytes(data[entry.instance.layout.dataset_offset :])
+    found = index_file(str(tmp_path), "bare")
+    assert found is not None
+    assert found.instance is not None
+    served = _bytes(file_segments(Entry(found.instance, found.path, found.stamp)))
+    assert served[:132] == bytes(128) + b"DICM"
+    (length,) = struct.unpack_from("<I", served, 140)
+    assert served[144 + length :] == bare.read_bytes()
+    (tmp_path / "served").write_bytes(served)
+    again = index_file(str(tmp_path), "served")
+    assert again is not None
+    assert again.instance is not None
+    assert again.instance.sop_instance_uid == entry.instance.sop_instance_uid
+    assert not again.instance.warnings
+
+
+def test_a_whole_file_is_served_byte_for_byte(entry: Entry) -> None:
+    served = _bytes(file_segments(entry))
+    assert served == bytes(128) + Path(entry.path).read_bytes()[128:]
