@@ -30,7 +30,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..transfer.body import FileStamp
 from .entry import Entry
-from .indexed_file import IndexedFile
+from .indexed_file import IndexedFile, Outcome
 from .record import RECORD_VERSION, unpack_instance
 from .rows import rows_of
 from .tables import SCHEMA_VERSION, files, instances, schema, series, studies, versions
@@ -116,16 +116,21 @@ class Catalogue:
                     .values(metadata_json=data)
                 )
 
-    def add(self, indexed: Iterable[IndexedFile]) -> None:
+    def add(self, indexed: Iterable[IndexedFile]) -> list[Outcome]:
         """Put in what files were found to be, in one transaction.
 
         An instance that another file already holds is noted as a duplicate; the file that was
-        there first stays the one that is served.
+        there first stays the one that is served. Returns what each file was noted as.
         """
+        outcomes = []
         with self.engine.begin() as connection:
-            forgotten = [self._add(connection, file) for file in indexed]
-            if any(forgotten):
+            forgotten = False
+            for file in indexed:
+                forgotten |= self._forget(connection, file.folder, file.name)
+                outcomes.append(self._add(connection, file))
+            if forgotten:
                 _prune(connection)
+        return outcomes
 
     def forget(self, folder: str, names: Iterable[str]) -> None:
         """Take files out that are gone, with their instances.
@@ -164,9 +169,7 @@ class Catalogue:
             ]
         return counts[0], counts[1], counts[2]
 
-    def _add(self, connection: Connection, file: IndexedFile) -> bool:
-        """Put one file in; true where an instance was taken out for it."""
-        forgotten = self._forget(connection, file.folder, file.name)
+    def _add(self, connection: Connection, file: IndexedFile) -> Outcome:
         outcome, uid = file.outcome, ""
         if file.instance is not None:
             entry = Entry(file.instance, file.path, file.stamp)
@@ -184,7 +187,7 @@ class Catalogue:
                 sop_instance_uid=uid,
             )
         )
-        return forgotten
+        return outcome
 
     def _insert_entry(self, connection: Connection, entry: Entry) -> bool:
         study, series_, instance = rows_of(entry)

@@ -35,6 +35,7 @@ class ScanProgress:
     seen: int = 0
     unchanged: int = 0
     instances: int = 0
+    duplicates: int = 0
     other: int = 0
     gone: int = 0
     broken: list[tuple[str, str]] = field(default_factory=list)
@@ -132,11 +133,12 @@ class FolderIndex:
             except MerseyError as error:
                 # A file took its worker along: find out which, one by one.
                 found = _singly(batch, executor, error)
-            self.catalogue.add(found)
-            for file in found:
-                if file.outcome == "instance":
+            for file, outcome in zip(found, self.catalogue.add(found), strict=True):
+                if outcome == "instance":
                     progress.instances += 1
-                elif file.outcome == "broken":
+                elif outcome == "duplicate":
+                    progress.duplicates += 1
+                elif outcome == "broken":
                     progress.broken.append((file.path, file.message))
                 else:
                     progress.other += 1

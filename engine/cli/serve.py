@@ -59,6 +59,7 @@ def command(
     from ..web.server import ServeSettings, serve
 
     logging.basicConfig(level=logging.WARNING, format="mersey: %(message)s")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values of patients
     settings = ServeSettings(
         folders=tuple(folders or ()),
         store=store or _default_store(),
@@ -115,6 +116,8 @@ class _ScanReport:
         ]
         if progress.broken:
             parts.insert(2, f"{len(progress.broken)} broken")
+        if progress.duplicates:
+            parts.insert(2, f"{progress.duplicates} with an instance that another file holds")
         if progress.gone:
             parts.insert(2, f"{progress.gone} gone")
         return ", ".join(parts)

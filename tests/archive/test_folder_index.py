@@ -125,7 +125,8 @@ def test_of_two_files_with_one_instance_the_first_is_served_until_it_goes(
     index.scan(executor=threads)
     copy = folder / "copy.dcm"
     copy.write_bytes((folder / "d1" / "1.dcm").read_bytes())
-    index.scan(executor=threads)
+    progress = index.scan(executor=threads)
+    assert (progress.instances, progress.duplicates) == (0, 1)
     entry = catalogue.find("1.2.1.1")
     assert entry is not None
     assert entry.path == str(folder / "d1" / "1.dcm")
