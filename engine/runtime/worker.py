@@ -73,10 +73,11 @@ class Worker:
             self.stop()
             self._start()
         try:
-            self._exchange.send((function, arguments, keywords))
+            call = (function, arguments, keywords)
+            self._exchange.send(call, slot=self._exchange.free_slot())
             if not self._exchange.connection.poll(time_limit_s):
                 raise self._death(f"gave no answer within {time_limit_s:.3g} s and was killed")
-            succeeded, value = self._exchange.receive()
+            (succeeded, value), _ = self._exchange.receive(lend=True)
         except (EOFError, ConnectionError):
             raise self._death("") from None
         if not succeeded:

@@ -31,13 +31,13 @@ def main(arguments: list[str]) -> None:
     _limit_memory(memory_limit_bytes)
     while True:
         try:
-            function, arguments_, keywords = exchange.receive()
+            (function, arguments_, keywords), slot = exchange.receive()
         except EOFError:
             return
         answer = _call(function, arguments_, keywords)
         beacon.clear()
         try:
-            exchange.send(answer)
+            exchange.send(answer, slot=slot)
         except BrokenPipeError:
             return
 
