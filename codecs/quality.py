@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -36,6 +37,29 @@ class Quality:
             raise UsageError(f"PSNR of {self.psnr_db} dB, expected 20–100")
         if self.ratio is not None and not 1 <= self.ratio <= 1000:
             raise UsageError(f"compression ratio of {self.ratio}, expected 1–1000")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The quality that ``psnr:45`` or ``ratio:8`` means, as people write it.
+
+        Raises
+        ------
+        UsageError
+            It is written otherwise, or no such quality can be asked for.
+        """
+        kind, _, number = text.partition(":")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if kind not in ("psnr", "ratio") or math.isnan(value):
+            raise UsageError(f"quality {text!r}, expected psnr:DB or ratio:N, e.g. psnr:45")
+        return cls(psnr_db=value) if kind == "psnr" else cls(ratio=value)
+
+    def __str__(self) -> str:
+        if self.psnr_db is not None:
+            return f"psnr:{self.psnr_db:g}"
+        return f"ratio:{self.ratio:g}"
 
 
 DEFAULT_QUALITY = Quality(ratio=8.0)

@@ -24,6 +24,7 @@ __all__ = ["PartFile", "is_part_file", "scratch_path", "sync_folder"]
 
 _PREFIX = ".mersey-"
 _SYNC_EVERY_BYTES = 16 << 20
+_COPY_BYTES = 8 << 20
 _PIECES_A_WRITE = 512  # the kernel takes 1024 at most
 
 
@@ -43,7 +44,8 @@ class PartFile:
 
     `identity` names everything the bytes depend on (source, settings, versions): a part file
     of another identity is discarded. `frame_lengths` holds the lengths of the frames that were
-    durable when it was opened; `position` is where the next byte goes, 0 in a fresh one.
+    durable when it was opened, `notes` what was noted with them; `position` is where the next
+    byte goes, 0 in a fresh one.
 
     One process at a time: a second one gets ResourceError. Not for several threads at once.
     """
@@ -51,11 +53,13 @@ class PartFile:
     def __init__(self, target: Path, *, identity: str) -> None:
         self.target = target
         self.frame_lengths: list[int] = []
+        self.notes: list[Any] = []
         self.position = 0
         self._identity = identity
         self._part = scratch_path(target, "part")
         self._journal_path = scratch_path(target, "journal")
         self._unsynced: list[int] = []
+        self._unsynced_notes: list[Any] = []
         self._synced_position = 0
         self._descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._journal = -1
@@ -100,12 +104,14 @@ class PartFile:
         except OSError as error:
             raise ResourceError(f"{self.target} cannot be written: {error.strerror}") from error
 
-    def add_frames(self, lengths: Iterable[int]) -> None:
+    def add_frames(self, lengths: Iterable[int], *, note: Any = None) -> None:
         """Say that what was written so far ends with whole frames of these `lengths`.
 
-        Now and then this makes them durable and journals them.
+        Now and then this makes them durable and journals them, with `note` (a JSON value).
         """
         self._unsynced.extend(lengths)
+        if note is not None:
+            self._unsynced_notes.append(note)
         if self.position - self._synced_position >= _SYNC_EVERY_BYTES:
             self._sync()
 
@@ -113,17 +119,42 @@ class PartFile:
         """Overwrite bytes that were written before."""
         os.pwrite(self._descriptor, data, offset_bytes)
 
+    def read_at(self, offset_bytes: int, length_bytes: int, /) -> bytes:
+        """Bytes that were written before."""
+        return os.pread(self._descriptor, length_bytes, offset_bytes)
+
+    def replace_head(self, length_bytes: int, head: Iterable[Buffer]) -> None:
+        """Put `head` in the place of the first `length_bytes`; what is behind moves along.
+
+        A process killed from here on starts afresh.
+        """
+        self._journal_path.unlink(missing_ok=True)
+        path = scratch_path(self.target, "moved")
+        moved = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        fcntl.flock(moved, fcntl.LOCK_EX)
+        old, self._descriptor = self._descriptor, moved
+        end, self.position = self.position, 0
+        try:
+            self.write(*head)
+            for position in range(length_bytes, end, _COPY_BYTES):
+                self.write(os.pread(old, min(_COPY_BYTES, end - position), position))
+            os.replace(path, self._part)
+        finally:
+            os.close(old)
+
     def publish(self) -> None:
         """Make the file durable and give it its name, in one step."""
         os.fsync(self._descriptor)
         os.replace(self._part, self.target)
         self._journal_path.unlink(missing_ok=True)
+        scratch_path(self.target, "moved").unlink(missing_ok=True)
         sync_folder(self.target.parent)
 
     def discard(self) -> None:
         """Remove part file and journal."""
         self._part.unlink(missing_ok=True)
         self._journal_path.unlink(missing_ok=True)
+        scratch_path(self.target, "moved").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go; what is durable stays for the next try."""
@@ -157,6 +188,7 @@ class PartFile:
                     break
                 self.position = line["position"]
                 self.frame_lengths.extend(line["lengths"])
+                self.notes.extend(line["notes"])
                 kept += raw
         self._synced_position = self.position
         os.ftruncate(self._descriptor, self.position)
@@ -167,10 +199,14 @@ class PartFile:
 
     def _sync(self) -> None:
         os.fdatasync(self._descriptor)
-        line = {"position": self.position, "lengths": self._unsynced}
+        line = {
+            "position": self.position,
+            "lengths": self._unsynced,
+            "notes": self._unsynced_notes,
+        }
         os.write(self._journal, json.dumps(line).encode() + b"\n")
         self._synced_position = self.position
-        self._unsynced = []
+        self._unsynced, self._unsynced_notes = [], []
 
 
 def _journal_lines(path: Path) -> list[tuple[dict[str, Any], bytes]]:

@@ -33,6 +33,10 @@ def command(
     to: Annotated[
         str, typer.Option(help="Transfer syntax: a UID or a name, e.g. htj2k-rpcl, explicit-le.")
     ] = "htj2k-rpcl",
+    quality: Annotated[
+        str | None,
+        typer.Option(help="For lossy targets: psnr:DB or ratio:N, e.g. psnr:45, ratio:8."),
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
     ] = None,
@@ -50,6 +54,9 @@ def command(
 ) -> None:
     """Transcode files and folders; an interrupted run goes on where it stopped.
 
+    A lossy result is another instance: it gets a SOP Instance UID of its own and says what was
+    done to it. Video passes through untouched.
+
     Files of a folder land under DST at the same relative paths. Objects without pixels are
     copied byte for byte. One line a failed file on stderr; exit code 1 if any failed.
     """
@@ -57,11 +64,15 @@ def command(
         raise typer.BadParameter(
             "expected one or more sources and a target", param_hint="SRC... DST"
         )
-    from ...codecs.registry import resolve_target
+    from ...codecs.quality import Quality
+    from ...codecs.registry import Registry, resolve_target
     from ..runtime.batch import plan_jobs
 
+    target_uid = resolve_target(to)
+    aim = None if quality is None else Quality.parse(quality)
+    Registry.default().encoder(target_uid, quality=aim)  # refused now, not once a file
     plans = list(
-        plan_jobs(paths[:-1], paths[-1], target_uid=resolve_target(to), verify=verify.value)
+        plan_jobs(paths[:-1], paths[-1], target_uid=target_uid, verify=verify.value, quality=aim)
     )
     summary = _run(plans, jobs, overwrite=overwrite)
     if as_json:
@@ -125,6 +136,8 @@ def _sentence(summary: Summary) -> str:
         "skipped": summary.skipped,
         "failed": len(summary.failures),
     }
+    if summary.lossy:
+        parts[0] += f" ({summary.lossy} with loss)"
     parts.extend(f"{count} {name}" for name, count in counts.items() if count)
     ratio = f", {summary.bytes_in / 1e6:.1f} MB in, {summary.bytes_out / 1e6:.1f} MB out"
     speed = f" in {summary.seconds:.1f} s, {summary.mb_per_s:.0f} MB/s of pixels"

@@ -21,6 +21,7 @@ __all__ = [
     "SEQUENCE_DELIMITER",
     "extended_offset_table",
     "frame_item",
+    "item_bytes",
 ]
 
 ITEM_HEADER_BYTES = 8
@@ -43,6 +44,11 @@ def frame_item(data: Buffer) -> tuple[bytes, Buffer, bytes]:
             feature="fragments of 4 GiB",
         )
     return pack("<HHI", 0xFFFE, 0xE000, length + length % 2), data, b"\0" * (length % 2)
+
+
+def item_bytes(length_bytes: int) -> int:
+    """What a frame of that length takes in the file, as `frame_item` makes it."""
+    return ITEM_HEADER_BYTES + length_bytes + length_bytes % 2
 
 
 def extended_offset_table(lengths: Iterable[int]) -> tuple[bytes, bytes]:

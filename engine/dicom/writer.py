@@ -8,7 +8,7 @@ offset tables. The same input always gives the same bytes.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...codecs.errors import UnsupportedError, UsageError
@@ -24,8 +24,16 @@ from .encapsulation import (
 )
 from .encoding import Encoding, Located
 from .explicit_elements import explicit_header
-from .header_rewriting import RATIO_BYTES, LossyStep, format_ratio, plan_changes
+from .header_rewriting import plan_changes
 from .instance import Instance, ReadAt
+from .lossy_history import (
+    RATIO_BYTES,
+    LossyStep,
+    PastLoss,
+    added_items,
+    format_ratio,
+    with_item,
+)
 from .meta_writing import file_meta
 from .tags import (
     DOUBLE_FLOAT_PIXEL_DATA,
@@ -41,6 +49,8 @@ if TYPE_CHECKING:
     from .transcription import Transcriber
 
 __all__ = ["Part10Writer"]
+
+_MAX_EXTENDED_BYTES = 1 << 20
 
 
 class Part10Writer:
@@ -60,6 +70,8 @@ class Part10Writer:
         How many frames will be written.
     lossy
         Given where the new frames are not exactly the old ones.
+    past_loss
+        Given where the source's frames had lost something that its attributes do not tell.
 
     Raises
     ------
@@ -84,6 +96,7 @@ class Part10Writer:
         pixels: PixelFormat,
         frame_count: int,
         lossy: LossyStep | None = None,
+        past_loss: PastLoss | None = None,
     ) -> None:
         row = transfer_syntax(transfer_syntax_uid)
         if row is None or not (row.encapsulated or row.uid == EXPLICIT_LE):
@@ -101,7 +114,10 @@ class Part10Writer:
         self._pixels = pixels
         self._frame_count = frame_count
         self._lossy = lossy
-        self._changes = plan_changes(instance, pixels=pixels, frame_count=frame_count, lossy=lossy)
+        self._changes = plan_changes(
+            instance, pixels=pixels, frame_count=frame_count, lossy=lossy, past_loss=past_loss
+        )
+        self._added_items = added_items(instance, lossy)
         self._lengths = array("Q")
         self._packer = BitPacker(frame_bits=pixels.frame_bits)
         self._value_bytes = -(-pixels.frame_bits * frame_count // 8)
@@ -161,6 +177,11 @@ class Part10Writer:
         """Tell the lengths in bytes of the next frames as encoded, without item padding."""
         self._lengths.extend(lengths)
 
+    @property
+    def lengths(self) -> Sequence[int]:
+        """The lengths that were added."""
+        return self._lengths
+
     def set_ratio(self, ratio: float) -> None:
         """Tell the compression ratio of a lossy step that did not know it before."""
         self._ratio = ratio
@@ -174,7 +195,7 @@ class Part10Writer:
         layout = self._instance.layout
         assert layout.end_offset is not None
         dropped = dict.fromkeys(self._changes)
-        yield from self._elements(layout.end_offset, layout.size_bytes, changes=dropped)
+        yield from self._elements(layout.end_offset, layout.size_bytes, changes=dropped, items={})
 
     def patches(self) -> tuple[tuple[int, bytes], ...]:
         """Offsets in the file and the bytes to write there, now that all frames are known.
@@ -214,13 +235,26 @@ class Part10Writer:
         layout = instance.layout
         assert layout.pixel_offset is not None
         start = 0 if layout.deflated else layout.dataset_offset
-        yield from self._elements(start, layout.pixel_offset, changes=self._changes)
+        yield from self._elements(
+            start, layout.pixel_offset, changes=self._changes, items=self._added_items
+        )
 
     def _elements(
-        self, start_bytes: int, end_bytes: int, *, changes: Mapping[int, bytes | None]
+        self,
+        start_bytes: int,
+        end_bytes: int,
+        *,
+        changes: Mapping[int, bytes | None],
+        items: Mapping[int, bytes],
     ) -> Iterator[bytes]:
-        """The elements between two offsets of the source, with `changes` put in by tag."""
+        """The elements between two offsets of the source, with `changes` put in by tag.
+
+        The sequences in `items` get one item more, and are put in where there are none.
+        """
         inserts = [(tag, element) for tag, element in changes.items() if element is not None]
+        inserts += [
+            (tag, with_item(explicit_header(tag, "SQ", 0), item)) for tag, item in items.items()
+        ]
         inserts.sort(reverse=True)
         copy_from = copy_to = start_bytes
         for located in locate_elements(
@@ -228,12 +262,16 @@ class Part10Writer:
         ):
             inserting = bool(inserts) and inserts[-1][0] < located.tag
             is_dropped = located.tag in changes or located.tag >> 16 == 2
-            if inserting or is_dropped or self._must_transcribe:
+            if inserting or is_dropped or located.tag in items or self._must_transcribe:
                 yield from copy_bytes(self._read_at, start_bytes=copy_from, end_bytes=copy_to)
                 copy_from = located.offset_bytes
             while inserts and inserts[-1][0] < located.tag:
                 yield inserts.pop()[1]
             if is_dropped:
+                copy_from = located.end_offset
+            elif located.tag in items:
+                inserts = [insert for insert in inserts if insert[0] != located.tag]
+                yield from self._extended(located, items[located.tag])
                 copy_from = located.end_offset
             elif self._must_transcribe:
                 yield from self._transcribed(located)
@@ -242,6 +280,20 @@ class Part10Writer:
         yield from copy_bytes(self._read_at, start_bytes=copy_from, end_bytes=copy_to)
         while inserts:
             yield inserts.pop()[1]
+
+    def _extended(self, located: Located, item: bytes) -> Iterator[bytes]:
+        """A sequence with one item more; as it is where it is absurdly long, or no sequence."""
+        if self._must_transcribe:
+            pieces = self._transcribed(located)
+        else:
+            pieces = copy_bytes(
+                self._read_at, start_bytes=located.offset_bytes, end_bytes=located.end_offset
+            )
+        if located.end_offset - located.offset_bytes > _MAX_EXTENDED_BYTES:
+            yield from pieces
+            return
+        element = b"".join(pieces)
+        yield with_item(element, item) if element[4:6] == b"SQ" else element
 
     @property
     def _must_transcribe(self) -> bool:

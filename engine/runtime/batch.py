@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...codecs.errors import MerseyError, UsageError
+from ...codecs.quality import Quality
 from ..archive.part_file import is_part_file
 from .byte_budget import ByteBudget
 from .outcome import Outcome
@@ -42,6 +43,7 @@ class Summary:
     copied: int = 0
     kept: int = 0
     skipped: int = 0
+    lossy: int = 0
     frames: int = 0
     resumed_frames: int = 0
     bytes_in: int = 0
@@ -53,6 +55,7 @@ class Summary:
     def add(self, outcome: Outcome) -> None:
         setattr(self, outcome.action, getattr(self, outcome.action) + 1)
         self.files += 1
+        self.lossy += outcome.lossy
         self.frames += outcome.frames
         self.resumed_frames += outcome.resumed_frames
         self.bytes_in += outcome.bytes_in
@@ -66,7 +69,12 @@ class Summary:
 
 
 def plan_jobs(
-    sources: Sequence[Path], target: Path, *, target_uid: str, verify: Verify
+    sources: Sequence[Path],
+    target: Path,
+    *,
+    target_uid: str,
+    verify: Verify,
+    quality: Quality | None = None,
 ) -> Iterator[Job]:
     """The jobs for files and folders, in a stable order.
 
@@ -88,7 +96,7 @@ def plan_jobs(
             if goal in seen:
                 raise UsageError(f"{seen[goal]} and {path} would both go to {goal}")
             seen[goal] = path
-            yield Job(str(path), str(goal), target_uid, verify)
+            yield Job(str(path), str(goal), target_uid, verify, quality)
 
 
 def _files(source: Path) -> Iterator[tuple[Path, Path]]:

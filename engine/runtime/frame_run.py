@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import pickle
-from collections.abc import Buffer, Iterator
+from collections.abc import Buffer, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +19,11 @@ from ...codecs.codec import Codec
 from ...codecs.errors import MerseyError
 from ...codecs.kernels import align_bits, pack_bits
 from ...codecs.pixels import PixelArray, PixelFormat
+from ...codecs.quality import Quality
 from ...codecs.registry import Registry
-from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
+from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL, SYNTAXES
+from ..archive.frame_digests import digest_of
+from ..dicom.encapsulation import frame_item
 from ..dicom.frame_index import Frame, FrameIndex
 from .beacon import mark_frame
 from .source_read import read_frames
@@ -36,7 +39,8 @@ class FrameRun:
     """Frames of the file `path`, to be had in the transfer syntax `target_uid`.
 
     `pixels` is the format declared by the data set; `verify` says how a lossless result is
-    checked: not at all, by the codec's own decoder, or by another implementation's.
+    checked: not at all, by the codec's own decoder, or by another implementation's. `quality`
+    is what a lossy encoder aims at; `digests` asks for a digest of every frame, too.
     """
 
     path: str
@@ -46,6 +50,8 @@ class FrameRun:
     source_uid: str
     target_uid: str
     verify: Verify = "independent"
+    quality: Quality | None = None
+    digests: bool = False
 
     @property
     def time_limit_s(self) -> float:
@@ -60,20 +66,24 @@ class FrameRun:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The encoded frames of a run, in order; `data` has one piece a frame.
+    """The encoded `frames` of a run, in order; `data` has one piece a frame.
 
     Uncompressed Bits Allocated 1 is packed across frames (PS3.5 §8.2): there `data` is one
     piece. `lossy` says that some frame cannot be had back exactly; `ratio` is uncompressed
-    bytes over encoded bytes.
+    bytes over encoded bytes. `digests`, where asked for, has one entry a piece, of the bytes
+    that go into the file for it: an encapsulated frame's item with its header and padding.
     """
 
     data: tuple[Buffer, ...]
+    frames: int
     lossy: bool
     ratio: float
+    digests: tuple[bytes, ...] = ()
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         wrap = pickle.PickleBuffer if protocol >= 5 else bytes
-        return (RunResult, (tuple(map(wrap, self.data)), self.lossy, self.ratio))
+        data = tuple(map(wrap, self.data))
+        return (RunResult, (data, self.frames, self.lossy, self.ratio, self.digests))
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -104,14 +114,14 @@ def execute_run(run: FrameRun) -> RunResult:
     MerseyError
         Some frame cannot be decoded, encoded or verified: the error names instance and frame.
     """
-    decoder, encoder = _codecs(run.source_uid, run.target_uid)
+    decoder, encoder = _codecs(run.source_uid, run.target_uid, run.quality)
     pixel_bytes = len(run.frames) * run.pixels.decoded_bytes
     if run.target_uid == EXPLICIT_LE and run.pixels.frame_bits % 8:
         bits = np.concatenate([samples.ravel() for _, samples in _decoded(run, decoder)])
         packed = pack_bits(bits)
-        return RunResult((packed.data,), lossy=False, ratio=pixel_bytes / packed.nbytes)
+        return _result(run, [packed.data], lossy=False, ratio=pixel_bytes / packed.nbytes)
     pixels = decoder.decoded_format(run.pixels)
-    pieces = []
+    pieces: list[Buffer] = []
     lossy = False
     for frame, samples in _decoded(run, decoder):
         with _named(run, frame):
@@ -122,14 +132,27 @@ def execute_run(run: FrameRun) -> RunResult:
                 )
         pieces.append(encoded.data)
         lossy |= encoded.lossy
-    ratio = pixel_bytes / max(sum(map(len, pieces)), 1)
-    return RunResult(tuple(pieces), lossy=lossy, ratio=ratio)
+    ratio = pixel_bytes / max(sum(memoryview(piece).nbytes for piece in pieces), 1)
+    return _result(run, pieces, lossy=lossy, ratio=ratio)
 
 
-@functools.cache
-def _codecs(source_uid: str, target_uid: str) -> tuple[Codec, Codec]:
+def _result(run: FrameRun, pieces: Sequence[Buffer], *, lossy: bool, ratio: float) -> RunResult:
+    digests: tuple[bytes, ...] = ()
+    if run.digests:
+        is_item = SYNTAXES[run.target_uid].encapsulated
+        digests = tuple(
+            digest_of(*(frame_item(piece) if is_item else (piece,))) for piece in pieces
+        )
+    return RunResult(
+        tuple(pieces), frames=len(run.frames), lossy=lossy, ratio=ratio, digests=digests
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _codecs(source_uid: str, target_uid: str, quality: Quality | None) -> tuple[Codec, Codec]:
     """Decoder and encoder; looked up once, since a lookup asks what is installed."""
-    return Registry.default().decoder(source_uid), Registry.default().encoder(target_uid)
+    registry = Registry.default()
+    return registry.decoder(source_uid), registry.encoder(target_uid, quality=quality)
 
 
 def _decoded(run: FrameRun, decoder: Codec) -> Iterator[tuple[Frame, PixelArray]]:
@@ -158,4 +181,4 @@ def _named(run: FrameRun, frame: Frame) -> Iterator[None]:
 
 def warm() -> None:
     """Import what nearly every run needs, ahead of the first."""
-    _codecs(EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL)
+    _codecs(EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL, None)

@@ -15,7 +15,8 @@ class Outcome:
     `action` is ``transcoded``; ``copied`` byte for byte (no frames, or in the target syntax
     already); ``kept`` byte for byte because the target syntax has no form for its pixels
     (`reason`); or ``skipped``, done by an earlier run. `frames` and `pixel_bytes` count what
-    was transcoded now, `resumed_frames` those of an interrupted run that were kept.
+    was transcoded now, `resumed_frames` those of an interrupted run that were kept; `lossy`
+    says that something was lost in it.
     """
 
     source: str
@@ -26,5 +27,6 @@ class Outcome:
     frames: int = 0
     pixel_bytes: int = 0
     resumed_frames: int = 0
+    lossy: bool = False
     reason: str = ""
     warnings: tuple[str, ...] = ()

@@ -13,10 +13,13 @@ from typing import Literal
 
 from ...codecs.errors import FormatError, MerseyError, UnsupportedError
 from ...codecs.pixels import PixelFormat
+from ...codecs.quality import Quality
 from ...codecs.registry import Registry
-from ...codecs.syntaxes import transfer_syntax
+from ...codecs.syntaxes import TransferSyntax, transfer_syntax
+from ..dicom.header_rewriting import derived_uid
 from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance, ReadAt
+from ..dicom.lossy_history import LOSSY_METHODS, LossyStep, PastLoss
 from .frame_run import FrameRun
 from .verification import Verify
 
@@ -25,12 +28,18 @@ __all__ = ["Job", "Plan", "Source", "plan_transcode", "reader"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Turn the file `source` into the file `target`, its frames in `target_uid`."""
+    """Turn the file `source` into the file `target`, its frames in `target_uid`.
+
+    `quality` is what a lossy target aims at, its codec's own aim where None. `digests` has the
+    digests of the target's frames laid beside it.
+    """
 
     source: str
     target: str
     target_uid: str
     verify: Verify = "independent"
+    quality: Quality | None = None
+    digests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,9 @@ class Plan:
     `action` is ``transcode``, ``copy`` (no frames, or in the target syntax already) or
     ``keep`` (the target syntax has no form for such pixels: `reason`). `pixels` is what the
     written data set declares, `stream_path` where the frames' offsets count: the file, or what
-    a deflated one was inflated to.
+    a deflated one was inflated to. `lossy` is what the written data set says of the loss, if
+    the target syntax allows any and some frame then comes out so; `past_loss` what the
+    source's should have said.
     """
 
     job: Job
@@ -71,13 +82,15 @@ class Plan:
     pixels: PixelFormat | None = None
     library: str = ""
     stream_path: str = ""
+    lossy: LossyStep | None = None
+    past_loss: PastLoss | None = None
 
     @property
     def identity(self) -> str:
         """Everything that the bytes of the result depend on."""
         source = self.source
         parts = (source.path, source.size_bytes, source.mtime_ns, source.inode)
-        return repr((*parts, self.job.target_uid, self.job.verify, self.library))
+        return repr((*parts, self.job.target_uid, self.job.verify, self.library, self.job.digests))
 
     @property
     def frame_count(self) -> int:
@@ -102,6 +115,8 @@ class Plan:
             source_uid=self.instance.transfer_syntax_uid,
             target_uid=self.job.target_uid,
             verify=self.job.verify,
+            quality=self.job.quality,
+            digests=self.job.digests,
         )
 
 
@@ -145,15 +160,16 @@ def plan_transcode(job: Job) -> Plan:
 
 def decide(job: Job, source: Source, instance: Instance) -> Plan:
     """The plan for an instance whose headers were read."""
+    syntax = transfer_syntax(instance.transfer_syntax_uid)
+    if syntax is not None and syntax.video and instance.layout.pixel_tag is not None:
+        reason = f"{syntax.name} is video, which passes through untouched"
+        return Plan(job, source, instance, "keep", reason)
     if instance.pixels is None or instance.frames is None:
         return Plan(job, source, instance, "copy", "no pixel data")
-    if instance.transfer_syntax_uid == job.target_uid:
+    if instance.transfer_syntax_uid == job.target_uid and job.quality is None:
         return Plan(job, source, instance, "copy", "in the target syntax already")
-    syntax = transfer_syntax(instance.transfer_syntax_uid)
-    if syntax is not None and syntax.video:
-        return Plan(job, source, instance, "keep", f"{syntax.name} is video")
     registry = Registry.default()
-    encoder = registry.encoder(job.target_uid)
+    encoder = registry.encoder(job.target_uid, quality=job.quality)
     try:
         decoder = registry.decoder(instance.transfer_syntax_uid)
     except MerseyError as error:
@@ -162,12 +178,42 @@ def decide(job: Job, source: Source, instance: Instance) -> Plan:
         pixels = encoder.encoded_format(decoder.decoded_format(instance.pixels))
     except UnsupportedError as error:
         return Plan(job, source, instance, "keep", error.message)
+    # A codec that has an aim of its own tells it; the bytes depend on that, too.
+    aim = job.quality or getattr(encoder, "quality", None)
+    library = f"{decoder.library} > {encoder.library}" + (f" at {aim}" if aim else "")
     return Plan(
         job,
         source,
         instance,
         "transcode",
         pixels=pixels,
-        library=f"{decoder.library} > {encoder.library}",
+        library=library,
         stream_path=job.source,
+        lossy=_lossy_step(job, instance, library, aim),
+        past_loss=_past_loss(instance, syntax),
     )
+
+
+def _lossy_step(
+    job: Job, instance: Instance, library: str, aim: Quality | None
+) -> LossyStep | None:
+    """What the target says if its frames are not exactly the source's; None where they are."""
+    method = LOSSY_METHODS.get(job.target_uid)
+    target = transfer_syntax(job.target_uid)
+    if method is None or target is None:
+        return None
+    words = f"Lossy compression: {target.name}" + (f", {aim}" if aim else "")
+    uid = derived_uid(instance.sop_instance_uid, job.target_uid, library)
+    return LossyStep(method, uid, description=words)
+
+
+def _past_loss(instance: Instance, syntax: TransferSyntax | None) -> PastLoss | None:
+    """The loss that the source's transfer syntax alone tells of, and soon nothing would."""
+    frames, pixels = instance.frames, instance.pixels
+    if instance.lossy or syntax is None or syntax.lossless is not False:
+        return None
+    assert frames is not None
+    assert pixels is not None
+    stored_bytes = sum(frames[index].length_bytes for index in range(frames.count))
+    ratio = frames.count * pixels.decoded_bytes / max(stored_bytes, 1)
+    return PastLoss(LOSSY_METHODS.get(syntax.uid, ""), ratio)

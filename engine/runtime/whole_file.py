@@ -69,9 +69,15 @@ def _is_done(plan: Plan) -> bool:
     wanted_uid = job.target_uid if plan.action == "transcode" else plan.instance.transfer_syntax_uid
     return (
         instance.transfer_syntax_uid == wanted_uid
-        and instance.sop_instance_uid == plan.instance.sop_instance_uid
+        and instance.sop_instance_uid in _written_uids(plan)
         and (instance.frames.count if instance.frames else 0) == plan.frame_count
     )
+
+
+def _written_uids(plan: Plan) -> tuple[str, ...]:
+    """The SOP Instance UIDs that the target may have: another one where something was lost."""
+    uid = plan.instance.sop_instance_uid
+    return (uid,) if plan.lossy is None else (uid, plan.lossy.sop_instance_uid)
 
 
 def _copy(plan: Plan) -> Outcome:
