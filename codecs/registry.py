@@ -28,6 +28,7 @@ from .syntaxes import (
     IMPLICIT_LE,
     J2K,
     J2K_LOSSLESS,
+    RLE,
     SYNTAXES,
     transfer_syntax,
 )
@@ -104,6 +105,7 @@ _DEFAULT: Mapping[str, Entry] = MappingProxyType(
         HTJ2K_LOSSLESS: _HTJ2K,
         HTJ2K_LOSSLESS_RPCL: _HTJ2K,
         HTJ2K: _HTJ2K,
+        RLE: Entry(_Module("rle"), encode=True),
     }
 )
 
@@ -113,6 +115,7 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "htj2k-rpcl": HTJ2K_LOSSLESS_RPCL,
         "htj2k": HTJ2K_LOSSLESS,
         "htj2k-lossy": HTJ2K,
+        "rle": RLE,
     }
 )
 """The short names of the transfer syntaxes that we write, for ``--to``."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "DEFLATED_EXPLICIT_LE",
+    "DEFLATED_FRAME",
     "EXPLICIT_BE",
     "EXPLICIT_LE",
     "HTJ2K",
@@ -18,6 +19,12 @@ __all__ = [
     "IMPLICIT_LE",
     "J2K",
     "J2K_LOSSLESS",
+    "JPEG_LS",
+    "JPEG_LS_LOSSLESS",
+    "JPEG_XL",
+    "JPEG_XL_JPEG",
+    "JPEG_XL_LOSSLESS",
+    "RLE",
     "SYNTAXES",
     "TransferSyntax",
     "transfer_syntax",
@@ -32,6 +39,13 @@ J2K = "1.2.840.10008.1.2.4.91"
 HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
 HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
 HTJ2K = "1.2.840.10008.1.2.4.203"
+RLE = "1.2.840.10008.1.2.5"
+DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
+JPEG_LS_LOSSLESS = "1.2.840.10008.1.2.4.80"
+JPEG_LS = "1.2.840.10008.1.2.4.81"
+JPEG_XL_LOSSLESS = "1.2.840.10008.1.2.4.110"
+JPEG_XL_JPEG = "1.2.840.10008.1.2.4.111"
+JPEG_XL = "1.2.840.10008.1.2.4.112"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +106,8 @@ _TABLE = (
     TransferSyntax(
         EXPLICIT_BE, "Explicit VR Big Endian (Retired)", encapsulated=False, little_endian=False
     ),
-    TransferSyntax("1.2.840.10008.1.2.8.1", "Deflated Image Frame Compression"),
-    TransferSyntax("1.2.840.10008.1.2.5", "RLE Lossless"),
+    TransferSyntax(DEFLATED_FRAME, "Deflated Image Frame Compression"),
+    TransferSyntax(RLE, "RLE Lossless"),
     TransferSyntax(_JPEG_UID + "50", "JPEG Baseline (Process 1)", lossless=False),
     TransferSyntax(_JPEG_UID + "51", "JPEG Extended (Process 2 & 4)", lossless=False),
     *(
@@ -104,15 +118,15 @@ _TABLE = (
     TransferSyntax(
         _JPEG_UID + "70", "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 SV1)"
     ),
-    TransferSyntax(_JPEG_UID + "80", "JPEG-LS Lossless"),
-    TransferSyntax(_JPEG_UID + "81", "JPEG-LS Lossy (Near-Lossless)", lossless=None),
+    TransferSyntax(JPEG_LS_LOSSLESS, "JPEG-LS Lossless"),
+    TransferSyntax(JPEG_LS, "JPEG-LS Lossy (Near-Lossless)", lossless=None),
     TransferSyntax(J2K_LOSSLESS, "JPEG 2000 (Lossless Only)"),
     TransferSyntax(J2K, "JPEG 2000", lossless=None),
     TransferSyntax(_JPEG_UID + "92", "JPEG 2000 Part 2 Multi-component (Lossless Only)"),
     TransferSyntax(_JPEG_UID + "93", "JPEG 2000 Part 2 Multi-component", lossless=None),
-    TransferSyntax(_JPEG_UID + "110", "JPEG XL Lossless"),
-    TransferSyntax(_JPEG_UID + "111", "JPEG XL JPEG Recompression", lossless=False),
-    TransferSyntax(_JPEG_UID + "112", "JPEG XL", lossless=None),
+    TransferSyntax(JPEG_XL_LOSSLESS, "JPEG XL Lossless"),
+    TransferSyntax(JPEG_XL_JPEG, "JPEG XL JPEG Recompression", lossless=False),
+    TransferSyntax(JPEG_XL, "JPEG XL", lossless=None),
     TransferSyntax(HTJ2K_LOSSLESS, "HTJ2K (Lossless Only)"),
     TransferSyntax(HTJ2K_LOSSLESS_RPCL, "HTJ2K with RPCL Options (Lossless Only)"),
     TransferSyntax(HTJ2K, "HTJ2K", lossless=None),

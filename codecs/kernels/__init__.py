@@ -17,9 +17,11 @@ __all__ = [
     "align_bits",
     "halve",
     "pack_bits",
+    "pack_planes",
     "planes_to_pixels",
     "unpack_422",
     "unpack_bits",
+    "unpack_planes",
     "warm",
 ]
 
@@ -85,6 +87,49 @@ def halve(samples: _Array) -> _Array:
     else:
         compiled.halve_integers(samples, out)
     return out
+
+
+def unpack_planes(
+    data: _Array, *, bounds: _Array, lanes: _Array, out: _Array
+) -> tuple[int, int, int]:
+    """Undo RLE (PackBits, PS3.5 §G.3): segment ``k`` of `data` fills byte ``lanes[k]`` of pixels.
+
+    Parameters
+    ----------
+    data
+        uint8; segment ``k`` lies between ``bounds[k]`` and ``bounds[k + 1]`` (int64).
+    out
+        uint8, shape (pixels, bytes a pixel), overwritten.
+
+    Returns
+    -------
+    tuple[int, int, int]
+        What is wrong: 0 nothing, 1 a segment ends too soon, 2 it holds too much; the segment;
+        the offset in `data`.
+    """
+    from . import compiled_rle
+
+    report = np.zeros(3, dtype=np.int64)
+    compiled_rle.unpack_planes(data, bounds, lanes, out, report)
+    fault, segment, place = report.tolist()
+    return fault, segment, place
+
+
+def pack_planes(octets: _Array, *, lanes: _Array, columns: int) -> tuple[_Array, _Array]:
+    """The inverse of `unpack_planes`: the bytes of all segments, and their bounds in them.
+
+    Each row of `columns` pixels is packed by itself, each segment filled to an even length
+    with 0 (PS3.5 §G.3.1, §G.4).
+    """
+    from . import compiled_rle
+
+    rows = octets.shape[0] // columns
+    # A control byte for every 128 bytes that do not repeat, and two at worst for short runs.
+    worst = lanes.size * (rows * (columns + columns // 128 + 2) + 1)
+    out = np.empty(worst, dtype=np.uint8)
+    bounds = np.zeros(lanes.size + 1, dtype=np.int64)
+    compiled_rle.pack_planes(octets, lanes, columns, out, bounds)
+    return out[: bounds[-1]], bounds
 
 
 def warm() -> None:

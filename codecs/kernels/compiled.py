@@ -17,16 +17,16 @@ __all__ = ["halve_floats", "halve_grey", "halve_integers", "halve_wide_integers"
 type _Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def _kernel[**P](function: Callable[P, None]) -> Callable[P, None]:
+def _kernel[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Compile on the first call.
 
     numba refuses (RuntimeError) where it finds no place for its cache, in a read-only
     installation without a writable home: then every process compiles anew.
     """
     try:
-        return cast("Callable[P, None]", numba.njit(nogil=True, cache=True)(function))
+        return cast("Callable[P, R]", numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:
-        return cast("Callable[P, None]", numba.njit(nogil=True)(function))
+        return cast("Callable[P, R]", numba.njit(nogil=True)(function))
 
 
 @_kernel

@@ -5,11 +5,21 @@ Slow and short on purpose; tests compare bit for bit.
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-__all__ = ["align_bits", "halve", "pack_bits", "planes_to_pixels", "unpack_422", "unpack_bits"]
+__all__ = [
+    "align_bits",
+    "halve",
+    "pack_bits",
+    "pack_planes",
+    "planes_to_pixels",
+    "unpack_422",
+    "unpack_bits",
+    "unpack_planes",
+]
 
 type _Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -56,3 +66,58 @@ def halve(samples: _Array) -> _Array:
     quarters = sum(part >> 2 for part in four)
     rests = sum(part & 3 for part in four)
     return np.asarray(quarters + ((rests + 2) >> 2), dtype=samples.dtype)
+
+
+def unpack_planes(
+    data: _Array, *, bounds: _Array, lanes: _Array, out: _Array
+) -> tuple[int, int, int]:
+    """PackBits: ``n < 128``: n + 1 bytes follow; ``n > 128``: the next one, 257 - n times."""
+    for segment, lane in enumerate(lanes.tolist()):
+        place, end = bounds[segment : segment + 2].tolist()
+        plane = bytearray()
+        while len(plane) < len(out):
+            if place >= end:
+                return 1, segment, place
+            control = int(data[place])
+            place += 1
+            if control == 128:
+                continue
+            length, stored = (control + 1, control + 1) if control < 128 else (257 - control, 1)
+            if place + stored > end:
+                return 1, segment, end
+            if len(plane) + length > len(out) + 1:
+                return 2, segment, place
+            run = data[place : place + stored].tobytes()
+            plane += run if control < 128 else run * length
+            place += stored
+        rest = np.flatnonzero(data[place:end])
+        if rest.size:
+            return 2, segment, place + int(rest[0])
+        out[:, lane] = np.frombuffer(plane, np.uint8)[: len(out)]
+    return 0, 0, 0
+
+
+def pack_planes(octets: _Array, *, lanes: _Array, columns: int) -> tuple[_Array, _Array]:
+    """Three equal bytes are a replicate run, two where no literal run is open before them."""
+    packed = bytearray()
+    bounds = [0]
+    for lane in lanes.tolist():
+        for row in octets[:, lane].reshape(-1, columns):
+            literal = b""
+            for value, equal in groupby(row.tolist()):
+                count = len(list(equal))
+                for length in [128] * (count // 128) + [count % 128] * (count % 128 > 0):
+                    if length > 2 or (length == 2 and not literal):
+                        packed += _literal_runs(literal) + bytes((257 - length, value))
+                        literal = b""
+                    else:
+                        literal += bytes([value]) * length
+            packed += _literal_runs(literal)
+        packed += bytes(len(packed) % 2)
+        bounds.append(len(packed))
+    return np.frombuffer(packed, np.uint8), np.array(bounds)
+
+
+def _literal_runs(literal: bytes) -> bytes:
+    runs = (literal[start : start + 128] for start in range(0, len(literal), 128))
+    return b"".join(bytes([len(run) - 1]) + run for run in runs)
