@@ -99,8 +99,10 @@ def history_changes(
     methods += [""] * (len(ratios) - len(methods))
     ratios += [""] * (len(methods) - len(ratios))
     if past is not None:
-        ratios.append(format_ratio(past.ratio))
-        methods.append(past.method)
+        if methods[-1:] != [past.method]:  # else the step is told, only the flag is not set
+            methods.append(past.method)
+            ratios.append("")
+        ratios[-1] = ratios[-1] or format_ratio(past.ratio)
     texts = {LOSSY_IMAGE_COMPRESSION: ("CS", "01")}
     if step is not None:
         if not step.sop_instance_uid or step.sop_instance_uid == instance.sop_instance_uid:
