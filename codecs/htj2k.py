@@ -14,7 +14,8 @@ from importlib.metadata import version
 from . import openjph
 from .codec import Codec, Encoded
 from .errors import UnsupportedError, UsageError
-from .j2k_frame import J2kFrame, decoded_photometric, open_frame
+from .j2k_form import decoded_form, decompositions_for, encoded_form, uses_colour_transform
+from .j2k_frame import J2kFrame, open_frame
 from .pixels import Buffer, PixelArray, PixelFormat
 from .quality import DEFAULT_QUALITY, Quality, psnr_db
 from .rate import search_step
@@ -22,11 +23,7 @@ from .reduction import halve
 from .samples import fit_samples, require_samples
 from .syntaxes import HTJ2K, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL
 
-__all__ = ["Htj2kCodec", "decompositions_for", "open_codec"]
-
-_SMALLEST = 64
-_WANTED_DECOMPOSITIONS = 5
-_LOSSY_BITS = 16
+__all__ = ["Htj2kCodec", "open_codec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +36,11 @@ class Htj2kCodec:
 
     def decoded_format(self, pixels: PixelFormat) -> PixelFormat:
         """RCT and ICT are undone: RGB comes out, colour-by-pixel."""
-        return pixels.with_(planar=0, photometric=decoded_photometric(pixels.photometric))
+        return decoded_form(pixels)
 
     def encoded_format(self, pixels: PixelFormat) -> PixelFormat:
         """RGB goes through RCT, or ICT where lossy; anything else stays what it is."""
-        _require_form(pixels, lossy=self.quality is not None)
-        photometric = pixels.photometric
-        if _uses_colour_transform(pixels):
-            photometric = "YBR_RCT" if self.quality is None else "YBR_ICT"
-        return pixels.with_(planar=0, photometric=photometric)
+        return encoded_form(pixels, family="HTJ2K", lossy=self.quality is not None)
 
     def decode(self, data: Buffer, *, pixels: PixelFormat, reduce: int = 0) -> PixelArray:
         """Decode a frame, or a prefix of it that is complete for `reduce`.
@@ -68,22 +61,9 @@ class Htj2kCodec:
             samples,
             precision=pixels.bits_stored,
             decompositions=decompositions_for(pixels),
-            colour_transform=_uses_colour_transform(pixels),
+            colour_transform=uses_colour_transform(pixels),
         )
         return Encoded(data, lossy=False, ratio=pixels.decoded_bytes / len(data))
-
-
-def decompositions_for(pixels: PixelFormat) -> int:
-    """How many times the image is halved.
-
-    As often as the smallest image needs to be at most 64 in both directions (the RPCL
-    constraint, PS3.5 §8.2.14), and 5 times where neither side gets under one sample. Never
-    0 times: without a wavelet OpenJPH 0.32 loses the least sample value (0, or the most
-    negative) in every precision.
-    """
-    longer, shorter = max(pixels.rows, pixels.columns), min(pixels.rows, pixels.columns)
-    needed = (-(-longer // _SMALLEST) - 1).bit_length()
-    return max(1, needed, min(_WANTED_DECOMPOSITIONS, shorter.bit_length() - 1))
 
 
 def open_codec(uid: str, *, quality: Quality | None = None) -> Codec:
@@ -114,7 +94,7 @@ def _decode(frame: J2kFrame) -> PixelArray:
 
 
 def _encode_lossy(samples: PixelArray, *, pixels: PixelFormat, quality: Quality) -> Encoded:
-    colour = _uses_colour_transform(pixels)
+    colour = uses_colour_transform(pixels)
 
     def encode(step: float) -> bytes:
         return openjph.write_codestream(
@@ -143,26 +123,3 @@ def _first_step(quality: Quality, pixels: PixelFormat) -> float:
     if quality.psnr_db is not None:
         return float(2 * 10 ** (-quality.psnr_db / 20))
     return 8.0 * 2.0**-pixels.bits_stored
-
-
-def _uses_colour_transform(pixels: PixelFormat) -> bool:
-    return pixels.samples == 3 and pixels.photometric == "RGB"
-
-
-def _require_form(pixels: PixelFormat, *, lossy: bool) -> None:
-    """Refuse what has no HTJ2K form, by name."""
-    missing = None
-    if pixels.floating:
-        missing = f"{pixels.bits_allocated}-bit float samples"
-    elif pixels.bits_allocated in (1, 64):
-        missing = f"Bits Allocated {pixels.bits_allocated}"
-    elif pixels.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
-        missing = f"{pixels.photometric} (arrays are full samples)"
-    elif pixels.photometric in ("YBR_RCT", "YBR_ICT"):
-        missing = f"{pixels.photometric} outside a codestream"
-    elif lossy and pixels.photometric == "PALETTE COLOR":
-        missing = "lossy PALETTE COLOR"
-    elif lossy and pixels.bits_stored > _LOSSY_BITS:
-        missing = f"lossy of {pixels.bits_stored} bits stored"
-    if missing is not None:
-        raise UnsupportedError(f"HTJ2K has no form here for {missing}", feature=missing)

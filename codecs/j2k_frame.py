@@ -156,10 +156,15 @@ def _reduce_inside(layout: Layout, pixels: PixelFormat, reduce: int) -> int:
 
 def _cut(codestream: memoryview, layout: Layout, reduce: int) -> Buffer:
     """The prefix that holds the reduction, closed by EOC so that no decoder looks further."""
-    if layout.cut_points is None:
+    end = max((start + length for _, _, start, length in layout.tile_parts), default=0)
+    if layout.cut_points is not None:
+        needed = layout.cut_points[reduce]
+    else:
+        # A prefix whose packets prove it complete, or a whole codestream in another order.
         _require_complete(layout, reduce)
-        return codestream if layout.has_eoc else b"".join((codestream, _EOC))
-    needed = layout.cut_points[reduce]
+        if end <= codestream.nbytes:
+            return codestream if layout.has_eoc else b"".join((codestream, _EOC))
+        needed = codestream.nbytes
     if codestream.nbytes < needed:
         raise CodestreamError(
             f"{codestream.nbytes} bytes of codestream, reduce {reduce} is complete at {needed}",
@@ -212,6 +217,11 @@ def _require_agreement(
             "components of different precision or sign: "
             + ", ".join(f"{'signed' if row[1] else 'unsigned'} {row[0]}" for row in components),
             feature="components of different precision",
+        )
+    if layout.colour_transform > 1:
+        raise UnsupportedError(
+            "a transform between components of Part 2 (ISO/IEC 15444-2 §A.2.2)",
+            feature="multi-component transforms",
         )
     if components[0][0] > pixels.dtype.itemsize * 8:
         raise CodestreamError(

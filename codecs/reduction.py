@@ -22,7 +22,8 @@ def halve(samples: PixelArray, *, pixels: PixelFormat, reduce: int) -> PixelArra
 
     Each halving takes the mean of 2 x 2 samples, rounded half up, ``(a+b+c+d+2) >> 2``; an
     odd last row or column stands for its missing neighbour. Garbage in unused bits is left
-    out first. Indices of a palette have no mean: the top left one of the four is taken.
+    out first; the means lie where High Bit says. Indices of a palette have no mean: the top
+    left one of the four is taken.
 
     Parameters
     ----------
@@ -44,4 +45,5 @@ def halve(samples: PixelArray, *, pixels: PixelFormat, reduce: int) -> PixelArra
         if samples.shape[0] == 1 and samples.shape[1] == 1:
             break
         samples = kernels.halve(samples)
-    return samples
+    below = 0 if pixels.floating else pixels.high_bit + 1 - pixels.bits_stored
+    return samples << below if 0 < below < pixels.bits_allocated else samples

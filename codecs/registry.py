@@ -28,6 +28,8 @@ from .syntaxes import (
     IMPLICIT_LE,
     J2K,
     J2K_LOSSLESS,
+    J2K_PART_2,
+    J2K_PART_2_LOSSLESS,
     RLE,
     SYNTAXES,
     transfer_syntax,
@@ -92,7 +94,8 @@ _IMAGECODECS = ("imagecodecs", "imagecodecs")
 
 _UNCOMPRESSED = _Module("uncompressed")
 _HTJ2K = Entry(_Module("htj2k"), encode=True, needs=(_OPENJPH, _IMAGECODECS))
-_J2K = Entry(_Module("j2k"), needs=(_IMAGECODECS,))
+_J2K = Entry(_Module("j2k"), encode=True, needs=(_IMAGECODECS,))
+_J2K_PART_2 = Entry(_Module("j2k"), needs=(_IMAGECODECS,))
 
 _DEFAULT: Mapping[str, Entry] = MappingProxyType(
     {
@@ -102,6 +105,8 @@ _DEFAULT: Mapping[str, Entry] = MappingProxyType(
         EXPLICIT_BE: Entry(_UNCOMPRESSED),
         J2K_LOSSLESS: _J2K,
         J2K: _J2K,
+        J2K_PART_2_LOSSLESS: _J2K_PART_2,
+        J2K_PART_2: _J2K_PART_2,
         HTJ2K_LOSSLESS: _HTJ2K,
         HTJ2K_LOSSLESS_RPCL: _HTJ2K,
         HTJ2K: _HTJ2K,
@@ -116,6 +121,8 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "htj2k": HTJ2K_LOSSLESS,
         "htj2k-lossy": HTJ2K,
         "rle": RLE,
+        "j2k": J2K_LOSSLESS,
+        "j2k-lossy": J2K,
     }
 )
 """The short names of the transfer syntaxes that we write, for ``--to``."""

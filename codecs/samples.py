@@ -31,10 +31,10 @@ def require_samples(samples: PixelArray, *, pixels: PixelFormat) -> PixelArray:
 
 
 def fit_samples(samples: PixelArray, *, pixels: PixelFormat) -> PixelArray:
-    """The values of the samples, in Bits Stored bits: `samples` itself where they fit.
+    """The values of the samples, in the low Bits Stored bits: `samples` itself where they fit.
 
-    A signed frame whose unused upper bits are all 0 is sign-extended: the sample values, as
-    PS3.5 §8.1.1 defines them, stay the same.
+    Where High Bit is elsewhere they are shifted down. Signed samples whose unused upper bits
+    are 0 are sign-extended: the sample values, as PS3.5 §8.1.1 defines them, stay the same.
 
     Raises
     ------
@@ -42,32 +42,51 @@ def fit_samples(samples: PixelArray, *, pixels: PixelFormat) -> PixelArray:
         Unused bits hold something; leaving it out would be a loss nobody asked for.
     """
     bits = pixels.bits_stored
-    if bits == pixels.dtype.itemsize * 8:
+    if bits == pixels.dtype.itemsize * 8 or pixels.bits_allocated == 1:
         return samples
+    _, below = _unused_bits(pixels)
+    if below:
+        found = int(np.bitwise_or.reduce(samples, axis=None))
+        if found & ((1 << below) - 1):
+            raise _outside(f"some of the lowest {below} bits are set", pixels)
+        samples = samples >> below
     flat = samples.reshape(-1)
     if not pixels.signed:
         found = int(np.bitwise_or.reduce(flat))
         if found >> bits == 0:
             return samples
-        raise _outside(f"up to bit {found.bit_length() - 1} are set", pixels)
+        raise _outside(f"up to bit {found.bit_length() - 1 + below} are set", pixels)
     low, high = int(flat.min()), int(flat.max())
     half = 1 << (bits - 1)
     if -half <= low and high < half:
         return samples
+    # Both at once, negative samples that are extended and others that would have to be, means
+    # that Bits Stored is not true of all: refused below.
     if low >= 0 and high < 2 * half:
-        return true_samples(samples, pixels=pixels)
+        unused = pixels.dtype.itemsize * 8 - bits
+        return (samples << unused) >> unused
     raise _outside(f"samples reach from {low} to {high}", pixels)
 
 
 def true_samples(samples: PixelArray, *, pixels: PixelFormat) -> PixelArray:
-    """The sample values that PS3.5 §8.1.1 defines: unused bits above High Bit left out.
+    """The sample values that PS3.5 §8.1.1 defines: Bits Stored bits from High Bit down.
 
-    A new array, or `samples` itself where there are no such bits.
+    Unused bits above and below are left out. A new array, or `samples` itself where there are
+    none.
     """
-    unused = pixels.dtype.itemsize * 8 - (pixels.high_bit + 1)
-    if pixels.floating or pixels.bits_allocated == 1 or unused <= 0:
+    if pixels.floating or pixels.bits_allocated == 1:
         return samples
-    return (samples << unused) >> unused
+    above, below = _unused_bits(pixels)
+    if not above and not below:
+        return samples
+    return (samples << above) >> (above + below)
+
+
+def _unused_bits(pixels: PixelFormat) -> tuple[int, int]:
+    """How many bits of each container lie above the sample, and below it."""
+    width = pixels.dtype.itemsize * 8
+    high_bit = max(min(pixels.high_bit, width - 1), pixels.bits_stored - 1)
+    return width - 1 - high_bit, high_bit + 1 - pixels.bits_stored
 
 
 def _outside(found: str, pixels: PixelFormat) -> UnsupportedError:

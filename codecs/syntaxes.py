@@ -19,6 +19,8 @@ __all__ = [
     "IMPLICIT_LE",
     "J2K",
     "J2K_LOSSLESS",
+    "J2K_PART_2",
+    "J2K_PART_2_LOSSLESS",
     "JPEG_LS",
     "JPEG_LS_LOSSLESS",
     "JPEG_XL",
@@ -36,6 +38,8 @@ IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_EXPLICIT_LE = "1.2.840.10008.1.2.1.99"
 J2K_LOSSLESS = "1.2.840.10008.1.2.4.90"
 J2K = "1.2.840.10008.1.2.4.91"
+J2K_PART_2_LOSSLESS = "1.2.840.10008.1.2.4.92"
+J2K_PART_2 = "1.2.840.10008.1.2.4.93"
 HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
 HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
 HTJ2K = "1.2.840.10008.1.2.4.203"
@@ -122,8 +126,8 @@ _TABLE = (
     TransferSyntax(JPEG_LS, "JPEG-LS Lossy (Near-Lossless)", lossless=None),
     TransferSyntax(J2K_LOSSLESS, "JPEG 2000 (Lossless Only)"),
     TransferSyntax(J2K, "JPEG 2000", lossless=None),
-    TransferSyntax(_JPEG_UID + "92", "JPEG 2000 Part 2 Multi-component (Lossless Only)"),
-    TransferSyntax(_JPEG_UID + "93", "JPEG 2000 Part 2 Multi-component", lossless=None),
+    TransferSyntax(J2K_PART_2_LOSSLESS, "JPEG 2000 Part 2 Multi-component (Lossless Only)"),
+    TransferSyntax(J2K_PART_2, "JPEG 2000 Part 2 Multi-component", lossless=None),
     TransferSyntax(JPEG_XL_LOSSLESS, "JPEG XL Lossless"),
     TransferSyntax(JPEG_XL_JPEG, "JPEG XL JPEG Recompression", lossless=False),
     TransferSyntax(JPEG_XL, "JPEG XL", lossless=None),

@@ -11,8 +11,9 @@ import pytest
 from codec_images import IMAGES, make_samples, pixel_format
 from mersey.codecs.codestream import scan_codestream
 from mersey.codecs.errors import UnsupportedError, UsageError
-from mersey.codecs.htj2k import Htj2kCodec, decompositions_for, open_codec
+from mersey.codecs.htj2k import Htj2kCodec, open_codec
 from mersey.codecs.independent import decode_independently
+from mersey.codecs.j2k_form import decompositions_for
 from mersey.codecs.pixels import PixelFormat
 from mersey.codecs.quality import Quality, psnr_db
 from mersey.codecs.registry import Registry
