@@ -34,11 +34,20 @@ from .pixels import Buffer, PixelArray, PixelFormat
 from .quality import DEFAULT_QUALITY, Quality
 from .reduction import halve
 from .samples import require_samples
-from .syntaxes import JPEG_BASELINE, JPEG_LOSSLESS_SV1, transfer_syntax
+from .syntaxes import JPEG_BASELINE, JPEG_LOSSLESS_SV1
 
 __all__ = ["JpegCodec", "codestream_format", "open_codec"]
 
 _SOF = 0xFFC0
+_NAMES = {
+    "51": "jpeg-extended",
+    "52": "jpeg-extended-arithmetic",
+    "53": "jpeg-spectral",
+    "54": "jpeg-spectral-arithmetic",
+    "55": "jpeg-progressive",
+    "56": "jpeg-progressive-arithmetic",
+    "57": "jpeg-lossless-any-predictor",
+}
 _UNCONVERTED = {3: "RGB", 4: "CMYK"}
 """A colour space of that many components, named on both sides so that nothing is converted."""
 
@@ -121,8 +130,7 @@ def open_codec(uid: str, *, quality: Quality | None = None) -> Codec:
         raise UsageError(f"{uid} takes no quality")
     if uid == JPEG_LOSSLESS_SV1:
         return JpegCodec("jpeg-lossless", writes=True)
-    syntax = transfer_syntax(uid)
-    return JpegCodec(f"jpeg-{uid.rpartition('.')[2]}" if syntax is None else syntax.name)
+    return JpegCodec(_NAMES[uid.rpartition(".")[2]])
 
 
 def _require_agreement(header: JpegHeader, pixels: PixelFormat) -> None:

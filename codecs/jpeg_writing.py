@@ -101,14 +101,15 @@ def write_lossless(samples: PixelArray, *, pixels: PixelFormat) -> bytes:
         precision = max(pixels.bits_stored, 2)
     width = 1 if precision <= 8 else 2
     image = samples.view(f"u{samples.dtype.itemsize}").astype(f"u{width}", copy=False)
-    space = _SPACES.get(pixels.photometric) if pixels.samples == 3 else None
+    # Told YCbCr, libjpeg-turbo 3.2 writes other samples than it was given; UNKNOWN is exact.
+    space = "RGB" if pixels.photometric == "RGB" else "UNKNOWN"
     return _encode(
         image,
         lossless=True,
         predictor=1,
         bitspersample=precision,
-        colorspace=space,
-        outcolorspace=space,
+        colorspace=space if pixels.samples > 1 else None,
+        outcolorspace=space if pixels.samples > 1 else None,
     )
 
 

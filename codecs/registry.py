@@ -30,6 +30,8 @@ from .syntaxes import (
     J2K_LOSSLESS,
     J2K_PART_2,
     J2K_PART_2_LOSSLESS,
+    JPEG_BASELINE,
+    JPEG_LOSSLESS_SV1,
     RLE,
     SYNTAXES,
     transfer_syntax,
@@ -97,12 +99,19 @@ _HTJ2K = Entry(_Module("htj2k"), encode=True, needs=(_OPENJPH, _IMAGECODECS))
 _J2K = Entry(_Module("j2k"), encode=True, needs=(_IMAGECODECS,))
 _J2K_PART_2 = Entry(_Module("j2k"), needs=(_IMAGECODECS,))
 
+_JPEG_DECODED = Entry(_Module("jpeg"), needs=(_IMAGECODECS,))
+_JPEG = replace(_JPEG_DECODED, encode=True)
+_JPEG_UID = "1.2.840.10008.1.2.4."
+
 _DEFAULT: Mapping[str, Entry] = MappingProxyType(
     {
         IMPLICIT_LE: Entry(_UNCOMPRESSED),
         EXPLICIT_LE: Entry(_UNCOMPRESSED, encode=True),
         DEFLATED_EXPLICIT_LE: Entry(_UNCOMPRESSED),
         EXPLICIT_BE: Entry(_UNCOMPRESSED),
+        JPEG_BASELINE: _JPEG,
+        **{f"{_JPEG_UID}{number}": _JPEG_DECODED for number in (51, 52, 53, 54, 55, 56, 57)},
+        JPEG_LOSSLESS_SV1: _JPEG,
         J2K_LOSSLESS: _J2K,
         J2K: _J2K,
         J2K_PART_2_LOSSLESS: _J2K_PART_2,
@@ -121,6 +130,8 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "htj2k": HTJ2K_LOSSLESS,
         "htj2k-lossy": HTJ2K,
         "rle": RLE,
+        "jpeg-baseline": JPEG_BASELINE,
+        "jpeg-lossless": JPEG_LOSSLESS_SV1,
         "j2k": J2K_LOSSLESS,
         "j2k-lossy": J2K,
     }

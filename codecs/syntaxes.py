@@ -21,6 +21,8 @@ __all__ = [
     "J2K_LOSSLESS",
     "J2K_PART_2",
     "J2K_PART_2_LOSSLESS",
+    "JPEG_BASELINE",
+    "JPEG_LOSSLESS_SV1",
     "JPEG_LS",
     "JPEG_LS_LOSSLESS",
     "JPEG_XL",
@@ -36,6 +38,8 @@ EXPLICIT_LE = "1.2.840.10008.1.2.1"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
 IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_EXPLICIT_LE = "1.2.840.10008.1.2.1.99"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
 J2K_LOSSLESS = "1.2.840.10008.1.2.4.90"
 J2K = "1.2.840.10008.1.2.4.91"
 J2K_PART_2_LOSSLESS = "1.2.840.10008.1.2.4.92"
@@ -112,7 +116,7 @@ _TABLE = (
     ),
     TransferSyntax(DEFLATED_FRAME, "Deflated Image Frame Compression"),
     TransferSyntax(RLE, "RLE Lossless"),
-    TransferSyntax(_JPEG_UID + "50", "JPEG Baseline (Process 1)", lossless=False),
+    TransferSyntax(JPEG_BASELINE, "JPEG Baseline (Process 1)", lossless=False),
     TransferSyntax(_JPEG_UID + "51", "JPEG Extended (Process 2 & 4)", lossless=False),
     *(
         TransferSyntax(f"{_JPEG_UID}{number}", f"{name} (Retired)", lossless=False)
@@ -120,7 +124,8 @@ _TABLE = (
     ),
     TransferSyntax(_JPEG_UID + "57", "JPEG Lossless, Non-Hierarchical (Process 14)"),
     TransferSyntax(
-        _JPEG_UID + "70", "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 SV1)"
+        JPEG_LOSSLESS_SV1,
+        "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 SV1)",
     ),
     TransferSyntax(JPEG_LS_LOSSLESS, "JPEG-LS Lossless"),
     TransferSyntax(JPEG_LS, "JPEG-LS Lossy (Near-Lossless)", lossless=None),

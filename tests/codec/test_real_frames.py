@@ -30,6 +30,13 @@ _OTHER_PIXELS = {
 }
 """DICOM has no use for what a JP2 wrapper says of colour: we decode the codestream."""
 
+_OTHER_IDCT = {
+    "dicom/ts_jpeg_extended/cs3d__CTImage.dcm_JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm",
+    "dicom/ts_jpeg_extended/dtf__WG04_RG3_JPLY.dcm",
+    "dicom/ts_jpeg_extended/pydicom__JPGExtended.dcm",
+}
+"""12-bit DCT, decoded by others than libjpeg: tests/codec/test_jpeg_real.py says how near."""
+
 _MIXED_SUBSAMPLING = {
     "htj2k/conformance/ds1_ht_07_b11.j2k",
     "j2k/conformance/p0_05.j2k",
@@ -119,7 +126,7 @@ def test_dicom_files_decode_to_their_digests(shared_data: Path) -> None:
     wrong, right = [], 0
     for row in _rows(shared_data, "dicom"):
         uid = row["transfer_syntax"]
-        if uid not in decodable:
+        if uid not in decodable or row["path"] in _OTHER_IDCT:
             continue
         dataset = pydicom.dcmread(shared_data / row["path"], force=True)
         pixels = _format_of(dataset)
