@@ -13,19 +13,18 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from itertools import batched
 from pathlib import Path
 from typing import Any, Self
 
 from ...codecs.errors import ResourceError
 from ...codecs.pixels import Buffer
+from .block_output import BlockOutput
 
 __all__ = ["PartFile", "is_part_file", "scratch_path", "sync_folder"]
 
 _PREFIX = ".mersey-"
 _SYNC_EVERY_BYTES = 16 << 20
 _COPY_BYTES = 8 << 20
-_PIECES_A_WRITE = 512  # the kernel takes 1024 at most
 
 
 def is_part_file(path: Path) -> bool:
@@ -54,7 +53,6 @@ class PartFile:
         self.target = target
         self.frame_lengths: list[int] = []
         self.notes: list[Any] = []
-        self.position = 0
         self._identity = identity
         self._part = scratch_path(target, "part")
         self._journal_path = scratch_path(target, "journal")
@@ -63,6 +61,7 @@ class PartFile:
         self._synced_position = 0
         self._descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._journal = -1
+        self._output = BlockOutput(self._part, self._descriptor, position=0)
 
     def __enter__(self) -> Self:
         try:
@@ -76,6 +75,10 @@ class PartFile:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def position(self) -> int:
+        return self._output.position
+
     def write(self, *pieces: Buffer) -> None:
         """Append `pieces`, one after the other.
 
@@ -84,25 +87,10 @@ class PartFile:
         ResourceError
             The disk is full, or fails.
         """
-        for batch in batched(pieces, _PIECES_A_WRITE):
-            views = [memoryview(piece).cast("B") for piece in batch]
-            wanted = sum(view.nbytes for view in views)
-            written = self._write(views)
-            self.position += written
-            if written < wanted:
-                self._write_rest(b"".join(views)[written:])
-
-    def _write_rest(self, rest: bytes) -> None:
-        while rest:
-            written = self._write([memoryview(rest)])
-            self.position += written
-            rest = rest[written:]
-
-    def _write(self, views: list[memoryview]) -> int:
         try:
-            return os.pwritev(self._descriptor, views, self.position)
+            self._output.write(pieces)
         except OSError as error:
-            raise ResourceError(f"{self.target} cannot be written: {error.strerror}") from error
+            raise self._unwritable(error) from error
 
     def add_frames(self, lengths: Iterable[int], *, note: Any = None) -> None:
         """Say that what was written so far ends with whole frames of these `lengths`.
@@ -117,10 +105,14 @@ class PartFile:
 
     def patch(self, offset_bytes: int, data: Buffer) -> None:
         """Overwrite bytes that were written before."""
-        os.pwrite(self._descriptor, data, offset_bytes)
+        try:
+            self._output.patch(offset_bytes, data)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def read_at(self, offset_bytes: int, length_bytes: int, /) -> bytes:
         """Bytes that were written before."""
+        self._drain()
         return os.pread(self._descriptor, length_bytes, offset_bytes)
 
     def replace_head(self, length_bytes: int, head: Iterable[Buffer]) -> None:
@@ -132,8 +124,11 @@ class PartFile:
         path = scratch_path(self.target, "moved")
         moved = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         fcntl.flock(moved, fcntl.LOCK_EX)
+        self._drain()
+        end = self.position
+        self._output.close()
         old, self._descriptor = self._descriptor, moved
-        end, self.position = self.position, 0
+        self._output = BlockOutput(path, moved, position=0)
         try:
             self.write(*head)
             for position in range(length_bytes, end, _COPY_BYTES):
@@ -144,6 +139,7 @@ class PartFile:
 
     def publish(self) -> None:
         """Make the file durable and give it its name, in one step."""
+        self._drain()
         os.fsync(self._descriptor)
         os.replace(self._part, self.target)
         self._journal_path.unlink(missing_ok=True)
@@ -158,6 +154,7 @@ class PartFile:
 
     def close(self) -> None:
         """Let go; what is durable stays for the next try."""
+        self._output.close()
         for descriptor in (self._descriptor, self._journal):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -180,24 +177,35 @@ class PartFile:
     def _resume(self) -> None:
         lines = _journal_lines(self._journal_path)
         size = os.fstat(self._descriptor).st_size
-        kept = b""
+        kept, position = b"", 0
         if lines and lines[0][0].get("identity") == self._identity:
             kept = lines[0][1]
             for line, raw in lines[1:]:
-                if not self.position < line["position"] <= size:
+                if not position < line["position"] <= size:
                     break
-                self.position = line["position"]
+                position = line["position"]
                 self.frame_lengths.extend(line["lengths"])
                 self.notes.extend(line["notes"])
                 kept += raw
-        self._synced_position = self.position
-        os.ftruncate(self._descriptor, self.position)
+        self._synced_position = position
+        os.ftruncate(self._descriptor, position)
+        self._output = BlockOutput(self._part, self._descriptor, position=position)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._journal = os.open(self._journal_path, flags, 0o666)
         head = json.dumps({"identity": self._identity}).encode() + b"\n"
         os.write(self._journal, kept or head)
 
+    def _drain(self) -> None:
+        try:
+            self._output.drain()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> ResourceError:
+        return ResourceError(f"{self.target} cannot be written: {error.strerror}")
+
     def _sync(self) -> None:
+        self._drain()
         os.fdatasync(self._descriptor)
         line = {
             "position": self.position,

@@ -31,7 +31,7 @@ from .verification import Verify, verify_frame
 
 __all__ = ["RUN_BYTES", "FrameRun", "RunResult", "execute_run", "plan_runs", "warm"]
 
-RUN_BYTES = 4 << 20
+RUN_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)

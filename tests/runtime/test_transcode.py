@@ -104,13 +104,13 @@ def test_there_and_back_again_gives_the_same_pixel_bytes(
 def test_many_runs_come_out_in_order(transcode: Transcode, tmp_path: Path) -> None:
     from sample_study import write_sparse_multiframe
 
-    images = [np.full((256, 256), number, np.uint16) for number in range(97)]
+    images = [np.full((512, 512), number, np.uint16) for number in range(97)]
     source = tmp_path / "source.dcm"
-    write_sparse_multiframe(source, frames=97, rows=256, columns=256, pattern=images)
+    write_sparse_multiframe(source, frames=97, pattern=images)
     seen: list[int] = []
     outcome = transcode(source, on_progress=lambda pixels, _: seen.append(pixels))
     assert outcome.frames == 97
-    assert sum(seen) == outcome.pixel_bytes == 97 * 256 * 256 * 2
+    assert sum(seen) == outcome.pixel_bytes == 97 * 512 * 512 * 2
     assert len(seen) > 2
     assert np.array_equal(independent_frames(tmp_path / "out.dcm"), np.stack(images))
 
