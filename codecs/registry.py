@@ -20,6 +20,7 @@ from .errors import UnsupportedError, UsageError
 from .quality import Quality
 from .syntaxes import (
     DEFLATED_EXPLICIT_LE,
+    DEFLATED_FRAME,
     EXPLICIT_BE,
     EXPLICIT_LE,
     HTJ2K,
@@ -120,6 +121,7 @@ _DEFAULT: Mapping[str, Entry] = MappingProxyType(
         HTJ2K_LOSSLESS_RPCL: _HTJ2K,
         HTJ2K: _HTJ2K,
         RLE: Entry(_Module("rle"), encode=True),
+        DEFLATED_FRAME: Entry(_Module("deflated_frame"), encode=True, needs=(_IMAGECODECS,)),
     }
 )
 
@@ -130,6 +132,7 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "htj2k": HTJ2K_LOSSLESS,
         "htj2k-lossy": HTJ2K,
         "rle": RLE,
+        "deflated-frame": DEFLATED_FRAME,
         "jpeg-baseline": JPEG_BASELINE,
         "jpeg-lossless": JPEG_LOSSLESS_SV1,
         "j2k": J2K_LOSSLESS,

@@ -89,9 +89,7 @@ def _fault(report: _Array, fault: int, segment: int, place: int) -> None:
 
 
 @_kernel
-def pack_planes(
-    octets: _Array, lanes: _Array, columns: int, out: _Array, bounds: _Array
-) -> None:
+def pack_planes(octets: _Array, lanes: _Array, columns: int, out: _Array, bounds: _Array) -> None:
     """The inverse: each row of each byte lane to runs, each segment filled to an even length.
 
     `octets` is uint8 of shape (pixels, bytes a pixel). `out` has room for the worst;
