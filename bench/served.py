@@ -45,6 +45,16 @@ class Served:
         response = self.connection.getresponse()
         return response.status, response.read()
 
+    def download(self, path: str, **headers: str) -> int:
+        """The length of what one GET gives, read piece by piece and not kept."""
+        self.connection.request("GET", f"/dicom-web{path}", headers=headers)
+        response = self.connection.getresponse()
+        assert response.status == 200, response.status
+        length = 0
+        while piece := response.read(1 << 20):
+            length += len(piece)
+        return length
+
     def instances(self, count: int) -> list[dict[str, Any]]:
         """The instances, once the scan has found `count` of them."""
         deadline = time.monotonic() + _PATIENCE_S

@@ -17,13 +17,13 @@ from ..dicom.frame_index import Frame, Span
 __all__ = ["plan_reads", "read_frames", "read_span"]
 
 _GAP_BYTES = 4096  # less than a page of the kernel's cache: cheaper to read than to skip
-_READ_BYTES = 8 << 20
+_READ_BYTES = 1 << 20  # what a core keeps close while it encodes it
 
 
 def plan_reads(spans: Sequence[Span]) -> tuple[Span, ...]:
     """The reads that cover `spans`, in order.
 
-    Spans that nearly touch are read together (item tags lie between fragments), up to 8 MiB a
+    Spans that nearly touch are read together (item tags lie between fragments), up to 1 MiB a
     read; a larger span is read alone, whole.
     """
     reads: list[Span] = []
