@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,20 +42,11 @@ def command(
     if raw and suffix != ".png":
         raise typer.BadParameter("--raw is for .png: .npy and .j2c hold stored values anyway")
     from .extraction import extract
+    from .written_file import write_whole
 
     extracted = extract(file, form=suffix[1:], number=frame, reduce=reduce, raw=raw)
-    _write_whole(out, extracted.data)
+    write_whole(out, extracted.data)
     print(_summary(extracted, out))
-
-
-def _write_whole(out: Path, data: bytes) -> None:
-    """Under its name the file is whole or not there."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _summary(extracted: Extracted, out: Path) -> str:

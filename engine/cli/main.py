@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...codecs.errors import MerseyError, UsageError
-from . import extract, inspect, serve, transcode
+from . import codecs, codestream, extract, inspect, serve, transcode
 from .terminal import print_error
 
 __all__ = ["app", "main"]
@@ -75,6 +75,8 @@ app.command("transcode", short_help="Transcode files and folders, resumably.")(t
 app.command("serve", short_help="Serve folders of DICOM files as DICOMweb.")(serve.command)
 app.command("inspect")(inspect.command)
 app.command("extract")(extract.command)
+app.command("codecs")(codecs.command)
+app.add_typer(codestream.group, name="codestream")
 
 
 def main() -> None:

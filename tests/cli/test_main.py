@@ -17,7 +17,7 @@ from mersey.engine.cli.terminal import count, print_error, printable, size
 from sample_study import SampleStudy
 from typer.testing import CliRunner
 
-_COMMANDS = ("transcode", "serve", "inspect", "extract")
+_COMMANDS = ("transcode", "serve", "inspect", "extract", "codecs", "codestream")
 _RUN_MAIN = "from mersey.engine.cli.main import main; main()"
 
 
