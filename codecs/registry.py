@@ -33,6 +33,8 @@ from .syntaxes import (
     J2K_PART_2_LOSSLESS,
     JPEG_BASELINE,
     JPEG_LOSSLESS_SV1,
+    JPEG_LS,
+    JPEG_LS_LOSSLESS,
     RLE,
     SYNTAXES,
     transfer_syntax,
@@ -103,6 +105,7 @@ _J2K_PART_2 = Entry(_Module("j2k"), needs=(_IMAGECODECS,))
 _JPEG_DECODED = Entry(_Module("jpeg"), needs=(_IMAGECODECS,))
 _JPEG = replace(_JPEG_DECODED, encode=True)
 _JPEG_UID = "1.2.840.10008.1.2.4."
+_JPEG_LS = Entry(_Module("jpegls"), encode=True, needs=(_IMAGECODECS,))
 
 _DEFAULT: Mapping[str, Entry] = MappingProxyType(
     {
@@ -122,6 +125,8 @@ _DEFAULT: Mapping[str, Entry] = MappingProxyType(
         HTJ2K: _HTJ2K,
         RLE: Entry(_Module("rle"), encode=True),
         DEFLATED_FRAME: Entry(_Module("deflated_frame"), encode=True, needs=(_IMAGECODECS,)),
+        JPEG_LS_LOSSLESS: _JPEG_LS,
+        JPEG_LS: _JPEG_LS,
     }
 )
 
@@ -133,6 +138,8 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "htj2k-lossy": HTJ2K,
         "rle": RLE,
         "deflated-frame": DEFLATED_FRAME,
+        "jpegls": JPEG_LS_LOSSLESS,
+        "jpegls-near": JPEG_LS,
         "jpeg-baseline": JPEG_BASELINE,
         "jpeg-lossless": JPEG_LOSSLESS_SV1,
         "j2k": J2K_LOSSLESS,
