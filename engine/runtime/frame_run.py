@@ -31,7 +31,7 @@ from .verification import Verify, verify_frame
 
 __all__ = ["RUN_BYTES", "FrameRun", "RunResult", "execute_run", "plan_runs", "warm"]
 
-RUN_BYTES = 16 << 20
+RUN_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class RunResult:
 def plan_runs(
     frames: FrameIndex, *, pixels: PixelFormat, jobs: int, first: int = 0
 ) -> Iterator[range]:
-    """Cut the frames from index `first` on into runs of about 4 MiB of samples.
+    """Cut the frames from index `first` on into runs of about 8 MiB of samples.
 
     Fewer frames a run where that leaves some of `jobs` workers idle; never less than one.
     """
