@@ -16,7 +16,7 @@ from mersey.codecs.errors import UnsupportedError
 from mersey.codecs.pixels import PixelArray, PixelFormat
 from mersey.codecs.registry import Registry
 from mersey.codecs.samples import true_samples
-from mersey.codecs.syntaxes import EXPLICIT_LE, HTJ2K, J2K
+from mersey.codecs.syntaxes import DEFLATED_FRAME, HTJ2K, J2K, SYNTAXES
 from mersey.codecs.uncompressed import align_bits
 from pydicom.encaps import generate_frames
 
@@ -135,7 +135,10 @@ def test_dicom_files_decode_to_their_digests(shared_data: Path) -> None:
         stored = np.concatenate([frame.ravel() for frame in frames])
         # pydicom, which made the digests, leaves garbage in unused bits out.
         values = true_samples(stored, pixels=pixels)
-        good = row["decoded_sha256"] in (_digest(stored), _digest(values))
+        digests = {_digest(stored), _digest(values)}
+        if uid == DEFLATED_FRAME and pixels.bits_allocated == 1:
+            digests = {_digest(np.packbits(stored, bitorder="little"))}
+        good = row["decoded_sha256"] in digests
         right += good
         if not good:
             wrong.append(row["path"])
@@ -170,7 +173,7 @@ def _pixel_keyword(dataset: pydicom.Dataset) -> str:
 def _frames(dataset: pydicom.Dataset, uid: str, pixels: PixelFormat) -> Iterator[bytes]:
     count = int(dataset.get("NumberOfFrames", 1) or 1)
     value = dataset[_pixel_keyword(dataset)].value
-    if uid.startswith(EXPLICIT_LE[:-2] + ".4"):
+    if SYNTAXES[uid].encapsulated:
         tables = None
         if "ExtendedOffsetTable" in dataset:
             tables = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)

@@ -47,7 +47,7 @@ def test_a_codec_is_as_the_row_describes_it() -> None:
 )
 def test_a_missing_codec_says_why(uid: str, reason: str) -> None:
     with pytest.raises(UnsupportedError, match=reason):
-        Registry.default().decoder(uid)
+        Registry.empty().decoder(uid)
 
 
 def test_a_library_that_is_not_installed_is_named() -> None:
