@@ -15,6 +15,7 @@ from contextlib import ExitStack, aclosing
 from pathlib import Path
 
 from .byte_budget import ByteBudget
+from .copying import copy_file
 from .file_writing import FileWriting
 from .frame_run import RUN_BYTES, FrameRun, RunResult, plan_runs
 from .outcome import Outcome
@@ -60,11 +61,12 @@ async def transcode_file(
     async with budget.hold(min(size_bytes, 3 * RUN_BYTES)):
         future = submit(executor, 30 + size_bytes / 20e6, begin, job, overwrite=overwrite)
         begun = await asyncio.wrap_future(future)
-    if isinstance(begun, Outcome):
-        if on_progress is not None:
-            on_progress(begun.pixel_bytes, size_bytes)
-        return begun
-    return await _pipeline(begun, executor, budget, jobs, on_progress)
+    if isinstance(begun, Plan) and begun.action == "transcode":
+        return await _pipeline(begun, executor, budget, jobs, on_progress)
+    outcome = await copy_file(begun) if isinstance(begun, Plan) else begun
+    if on_progress is not None:
+        on_progress(outcome.pixel_bytes, size_bytes)
+    return outcome
 
 
 async def _pipeline(

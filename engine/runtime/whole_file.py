@@ -1,4 +1,4 @@
-"""Jobs small enough for one worker, from headers to rename; and copies.
+"""Jobs small enough for one worker, from headers to rename.
 
 `begin` runs in a worker process. It finishes what fits a single FrameRun, and gives a Plan
 back for what does not.
@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...codecs.errors import MerseyError, UsageError
-from ..archive.part_file import PartFile
 from ..dicom.indexing import index_instance
 from .file_writing import FileWriting
 from .frame_run import RUN_BYTES, execute_run
@@ -20,8 +19,6 @@ from .outcome import Outcome
 from .plan import Job, Plan, Source, plan_transcode, with_reader
 
 __all__ = ["begin"]
-
-_COPY_BYTES = 8 << 20
 
 
 def begin(job: Job, *, overwrite: bool = False) -> Outcome | Plan:
@@ -37,10 +34,16 @@ def begin(job: Job, *, overwrite: bool = False) -> Outcome | Plan:
         raise UsageError(f"{job.target} is the source itself, which is never altered")
     plan = plan_transcode(job)
     if not overwrite and _is_done(plan):
-        return _outcome(plan, "skipped")
+        return Outcome(
+            source=job.source,
+            target=job.target,
+            action="skipped",
+            bytes_in=plan.source.size_bytes,
+            bytes_out=target.stat().st_size,
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     if plan.action != "transcode":
-        return _copy(plan)
+        return plan
     if plan.instance.layout.deflated:
         plan = replace(plan, stream_path=str(inflate_beside(plan)))
     if plan.pixel_bytes > RUN_BYTES:
@@ -78,29 +81,3 @@ def _written_uids(plan: Plan) -> tuple[str, ...]:
     """The SOP Instance UIDs that the target may have: another one where something was lost."""
     uid = plan.instance.sop_instance_uid
     return (uid,) if plan.lossy is None else (uid, plan.lossy.sop_instance_uid)
-
-
-def _copy(plan: Plan) -> Outcome:
-    with (
-        open(plan.source.path, "rb") as source,
-        PartFile(Path(plan.job.target), identity=plan.identity) as part,
-    ):
-        source.seek(part.position)
-        while chunk := source.read(_COPY_BYTES):
-            part.write(chunk)
-            part.add_frames(())
-        plan.source.check_unchanged()
-        part.publish()
-    return _outcome(plan, "copied" if plan.action == "copy" else "kept")
-
-
-def _outcome(plan: Plan, action: str) -> Outcome:
-    return Outcome(
-        source=plan.job.source,
-        target=plan.job.target,
-        action=action,  # type: ignore[arg-type]
-        bytes_in=plan.source.size_bytes,
-        bytes_out=os.stat(plan.job.target).st_size,
-        reason=plan.reason,
-        warnings=plan.instance.warnings,
-    )
