@@ -20,6 +20,7 @@ import numpy as np
 from ...codecs.codestream import scan_codestream
 from ...codecs.errors import DicomError, MerseyError, UnsupportedError, UsageError
 from ...codecs.pixels import PixelArray, PixelFormat
+from ...codecs.png import png_bytes
 from ...codecs.registry import Registry
 from ...codecs.samples import true_samples
 from ...codecs.syntaxes import (
@@ -37,7 +38,6 @@ from ..runtime.display import display_rule, to_display
 from ..runtime.frame_decode import FrameDecode, decode_safely
 from ..runtime.frame_read import FrameBytes, read_codestream, read_frame
 from ..runtime.source_file import SourceFile
-from .png import png_bytes
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

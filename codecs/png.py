@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...codecs.errors import UsageError
-from ...codecs.pixels import PixelArray
+from .errors import UsageError
+from .pixels import PixelArray
 
 __all__ = ["png_bytes"]
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from mersey.codecs.errors import UsageError
-from mersey.engine.cli.png import png_bytes
+from mersey.codecs.png import png_bytes
 
 
 @settings(max_examples=40, deadline=None)
