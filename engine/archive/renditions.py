@@ -4,6 +4,11 @@ A rendition's key is a digest of all that its bytes depend on: the source's fing
 target, the codec library and its settings. Keys are names of files; no UID and nothing else
 that came over a wire is ever part of a path. The store is a cache: any file of it may go at
 any time, and is made again.
+
+Beside each rendition lie the digests of its bytes, made by the worker that encoded and verified
+them. What is asked for is compared with them before it is served, once for as long as the
+rendition is open: a frame for a frame, all of them for the whole instance. A rendition without
+digests, or with other bytes, is dropped.
 """
 
 from __future__ import annotations
@@ -11,7 +16,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...codecs.errors import IntegrityError, MerseyError
@@ -20,8 +26,9 @@ from ..dicom.indexing import index_instance
 from ..transfer.body import FileSlice, FileStamp
 from .bounded_cache import BoundedCache
 from .entry import Entry, stamp_of
+from .frame_digests import FileDigests, digests_path
 
-__all__ = ["Rendition", "RenditionStore", "rendition_key"]
+__all__ = ["Rendition", "RenditionStore", "rendition_key", "verify_rendition"]
 
 _OPEN_LIMIT_BYTES = 8 << 20
 _log = logging.getLogger(__name__)
@@ -29,12 +36,45 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """A stored rendition and where its frames are."""
+    """A stored rendition and where its frames are.
+
+    `checked` has a 1 for each stretch of `digests` that was found to be right.
+    """
 
     path: str
     stamp: FileStamp
     has_preamble: bool
     frames: FrameIndex
+    digests: FileDigests
+    checked: bytearray = field(compare=False)
+
+    def unchecked(self, indices: Iterable[int] | None) -> list[int]:
+        """The stretches of the frames at `indices`, or of the whole file, not yet compared."""
+        if indices is None:
+            return [at for at, is_right in enumerate(self.checked) if not is_right]
+        return [
+            at
+            for index in indices
+            for span in self.frames[index].spans
+            for at in self.digests.stretches(span.offset_bytes, span.length_bytes)
+            if not self.checked[at]
+        ]
+
+    def check(self, stretches: Iterable[int]) -> None:
+        """Read those stretches and compare them with their digests. Blocks on the disk.
+
+        Raises
+        ------
+        IntegrityError
+            Some byte is not what was written.
+        """
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            for at in stretches:
+                self.digests.check(lambda offset, length: os.pread(descriptor, length, offset), at)
+                self.checked[at] = 1
+        finally:
+            os.close(descriptor)
 
     def frame_slices(self, index: int) -> tuple[FileSlice, ...]:
         """The bytes of the frame at `index`, counted from 0."""
@@ -46,8 +86,19 @@ class Rendition:
 
 def rendition_key(entry: Entry, *, target_uid: str, library: str) -> str:
     """What names the rendition of `entry` in `target_uid`, made by `library` as we set it."""
-    parts = ("rendition 1", entry.fingerprint, target_uid, library)
+    parts = ("rendition 2", entry.fingerprint, target_uid, library)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def verify_rendition(rendition: Rendition) -> None:
+    """Compare all bytes of a rendition with their digests, whatever was checked before.
+
+    Raises
+    ------
+    IntegrityError
+        Some byte is not what was written.
+    """
+    rendition.check(range(len(rendition.checked)))
 
 
 class RenditionStore:
@@ -89,7 +140,9 @@ class RenditionStore:
     def drop(self, key: str) -> None:
         """Remove a rendition that is not right; it can be made again."""
         self._known.drop(key)
-        self.path_of(key).unlink(missing_ok=True)
+        path = self.path_of(key)
+        path.unlink(missing_ok=True)
+        digests_path(path).unlink(missing_ok=True)
 
 
 def _read(path: str) -> Rendition:
@@ -106,10 +159,19 @@ def _read(path: str) -> Rendition:
         os.close(descriptor)
     if instance.frames is None:
         raise IntegrityError("a stored rendition has no frames")
-    return Rendition(path, stamp, instance.layout.has_preamble, instance.frames)
+    digests = FileDigests.read(Path(path))
+    if digests.size_bytes != stamp.size_bytes:
+        raise IntegrityError(
+            f"{stamp.size_bytes} bytes, the digests are of {digests.size_bytes} bytes"
+        )
+    checked = bytearray(len(digests.ends))
+    has_preamble = instance.layout.has_preamble
+    rendition = Rendition(path, stamp, has_preamble, instance.frames, digests, checked)
+    rendition.check((0,))  # the headers: what the frames were found by
+    return rendition
 
 
 def _weight(rendition: Rendition) -> int:
-    frames = rendition.frames
-    arrays = (frames.offsets, frames.lengths, frames.starts)
-    return 512 + sum(array.nbytes for array in arrays if array is not None)
+    frames, digests = rendition.frames, rendition.digests
+    arrays = (frames.offsets, frames.lengths, frames.starts, digests.ends, digests.digests)
+    return 512 + len(rendition.checked) + sum(array.nbytes for array in arrays if array is not None)

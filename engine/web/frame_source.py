@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
 import numpy as np
 
-from ...codecs.errors import MerseyError, ResourceError, UnsupportedError
+from ...codecs.errors import IntegrityError, MerseyError, ResourceError, UnsupportedError
 from ...codecs.pixels import PixelFormat
 from ...codecs.registry import Registry
 from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL, IMPLICIT_LE, transfer_syntax
@@ -32,6 +33,8 @@ from .rendition_builder import RenditionBuilder
 __all__ = ["FrameSource", "library_for", "rendition_key_for", "stored_form"]
 
 type Frames = list[tuple[Segment, ...]]
+
+_log = logging.getLogger(__name__)
 
 _CACHE_BYTES = 32 << 20
 _AT_ONCE_BYTES = 32 << 20
@@ -78,15 +81,19 @@ class FrameSource:
             They cannot be decoded, or have no lossless form in it.
         """
         key = rendition_key_for(entry, HTJ2K_LOSSLESS_RPCL)
-        rendition = self._renditions.find(key)
+        rendition = await self._checked(key, indices)
         if rendition is not None:
             return [rendition.frame_slices(index) for index in indices]
         made = await self._made_frames(entry, indices, HTJ2K_LOSSLESS_RPCL)
         self._builder.ask(entry, key, target_uid=HTJ2K_LOSSLESS_RPCL)
         return made
 
-    async def rendition(self, entry: Entry, target_uid: str) -> Rendition:
+    async def rendition(
+        self, entry: Entry, target_uid: str, indices: Sequence[int] | None = None
+    ) -> Rendition:
         """The rendition of the whole instance, built first where there is none.
+
+        The frames at `indices`, or all bytes of it, are those that were written.
 
         Raises
         ------
@@ -94,13 +101,33 @@ class FrameSource:
             It cannot be built.
         """
         key = rendition_key_for(entry, target_uid)
-        found = self._renditions.find(key)
+        found = await self._checked(key, indices)
         if found is None:
             await self._builder.build(entry, key, target_uid=target_uid)
-            found = self._renditions.find(key)
+            found = await self._checked(key, indices)
         if found is None:
             raise ResourceError("the rendition was built and is gone")
         return found
+
+    async def _checked(self, key: str, indices: Sequence[int] | None) -> Rendition | None:
+        """The stored rendition, where the frames at `indices` are those that were written.
+
+        Each is read and compared once, in a thread. One that is damaged is dropped.
+        """
+        rendition = self._renditions.find(key)
+        if rendition is None:
+            return None
+        unchecked = rendition.unchecked(indices)
+        if not unchecked:
+            return rendition
+        try:
+            await asyncio.to_thread(rendition.check, unchecked)
+        except (IntegrityError, OSError) as error:
+            _log.warning("rendition %s is dropped: %s", key, error)
+            if self._renditions.find(key) is rendition:  # not the one made meanwhile
+                self._renditions.drop(key)
+            return None
+        return rendition
 
     async def _made_frames(self, entry: Entry, indices: Sequence[int], target_uid: str) -> Frames:
         if self._weight(entry, indices) > _AT_ONCE_BYTES and len(set(indices)) > 1:
@@ -124,7 +151,7 @@ class FrameSource:
                 f"{len(indices)} frames of this kind are too many at once, "
                 f"at most {_AT_ONCE_BYTES} bytes are"
             )
-        rendition = await self.rendition(entry, target_uid)
+        rendition = await self.rendition(entry, target_uid, indices)
         return [rendition.frame_slices(index) for index in indices]
 
     async def _frame(self, entry: Entry, key: str, index: int, target_uid: str) -> bytes:

@@ -125,7 +125,7 @@ class RenditionBuilder:
         self._yield_to_requests()
         require_current(order.entry)
         outcome = await transcode_file(
-            Job(order.entry.path, str(target), order.target_uid, "independent"),
+            Job(order.entry.path, str(target), order.target_uid, "independent", digests=True),
             executor=self._executor,
             budget=self._budget,
             jobs=self._jobs,

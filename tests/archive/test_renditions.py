@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mersey.codecs.errors import IntegrityError
 from mersey.engine.archive.entry import Entry, is_uid, stamp_of
+from mersey.engine.archive.frame_digests import FileDigests, digest_of, digests_path
 from mersey.engine.archive.indexed_file import index_file
 from mersey.engine.archive.part10_body import file_segments
-from mersey.engine.archive.renditions import RenditionStore, rendition_key
+from mersey.engine.archive.renditions import RenditionStore, rendition_key, verify_rendition
 from mersey.engine.transfer.body import Body, FileSlice
 from pydicom.data import get_testdata_file
 
@@ -54,7 +58,7 @@ def test_a_rendition_is_found_when_it_is_there_and_forgotten_when_it_goes(
     assert store.find(key) is None
     path = store.path_of(key)
     path.parent.mkdir()
-    path.write_bytes(Path(entry.path).read_bytes())
+    lay_rendition(path, Path(entry.path).read_bytes(), entry)
     found = store.find(key)
     assert found is not None
     assert found.stamp == stamp_of(path.stat())
@@ -62,6 +66,114 @@ def test_a_rendition_is_found_when_it_is_there_and_forgotten_when_it_goes(
     assert store.find(key) is found
     path.unlink()
     assert store.find(key) is None
+
+
+def lay_rendition(path: Path, data: bytes, entry: Entry) -> None:
+    """A file and its digests: of what is before the frame, of the frame, of what is behind."""
+    assert entry.instance.frames is not None
+    (span,) = entry.instance.frames[0].spans
+    ends = (span.offset_bytes, span.offset_bytes + span.length_bytes, len(data))
+    starts = (0, *ends[:-1])
+    pieces = [data[start:end] for start, end in zip(starts, ends, strict=True)]
+    path.write_bytes(data)
+    FileDigests.of((len(piece), digest_of(piece)) for piece in pieces).write(path)
+
+
+def flip(path: Path, offset_bytes: int) -> None:
+    """Change one bit, as a bad disk does: the file's times stay."""
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(offset_bytes)
+        (byte,) = file.read(1)
+        file.seek(offset_bytes)
+        file.write(bytes([byte ^ 4]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.fixture
+def stored(entry: Entry, tmp_path: Path) -> tuple[RenditionStore, str, Path]:
+    store, key = RenditionStore(tmp_path), "ab" * 32
+    path = store.path_of(key)
+    path.parent.mkdir()
+    lay_rendition(path, Path(entry.path).read_bytes(), entry)
+    return store, key, path
+
+
+def test_a_flipped_bit_of_a_frame_is_found_when_the_frame_is_checked(stored) -> None:
+    store, key, path = stored
+    found = store.find(key)
+    flip(path, found.frame_slices(0)[0].offset_bytes + 12345)
+    assert found.unchecked([0]) == [1]
+    with pytest.raises(IntegrityError, match="not those that were written"):
+        found.check(found.unchecked([0]))
+    assert found.unchecked([0]) == [1]
+    with pytest.raises(IntegrityError):
+        verify_rendition(found)
+
+
+def test_a_frame_is_checked_once(stored) -> None:
+    store, key, path = stored
+    found = store.find(key)
+    found.check(found.unchecked([0]))
+    assert found.unchecked([0]) == []
+    assert found.unchecked(None) == [2]
+    assert store.find(key) is found
+    verify_rendition(found)
+    assert found.unchecked(None) == []
+    flip(path, found.frame_slices(0)[0].offset_bytes)
+    with pytest.raises(IntegrityError):
+        verify_rendition(found)
+
+
+@pytest.mark.parametrize("damage", ["header", "digests", "no digests", "longer", "other digests"])
+def test_a_rendition_whose_headers_or_digests_are_damaged_is_dropped(stored, damage: str) -> None:
+    store, key, path = stored
+    beside = digests_path(path)
+    if damage == "header":
+        flip(path, 200)
+    elif damage == "digests":
+        flip(beside, 60)
+    elif damage == "no digests":
+        beside.unlink()
+    elif damage == "longer":
+        path.write_bytes(path.read_bytes() + b"\0\0")
+    else:
+        FileDigests.of([(path.stat().st_size, bytes(16))]).write(path)
+    assert store.find(key) is None
+    assert not path.exists()
+    assert not beside.exists()
+
+
+def test_any_bytes_beside_a_file_are_its_digests_or_an_integrity_error(tmp_path: Path) -> None:
+    target = tmp_path / "a.dcm"
+    digests = FileDigests.of([(10, bytes(16)), (0, bytes(16)), (7, bytes(16))])
+    digests.write(target)
+    data = digests_path(target).read_bytes()
+    assert np.array_equal(FileDigests.read(target).ends, [10, 10, 17])
+    for length in range(len(data)):
+        digests_path(target).write_bytes(data[:length])
+        with pytest.raises(IntegrityError):
+            FileDigests.read(target)
+
+
+@pytest.mark.parametrize(
+    ("offset", "length", "expected"),
+    [
+        (0, 10, [0]),
+        (0, 11, [0, 1, 2]),
+        (9, 1, [0]),
+        (10, 1, [2]),
+        (16, 1, [2]),
+        (0, 17, [0, 1, 2]),
+        (5, 0, []),
+        (17, 1, []),
+    ],
+)
+def test_stretches_are_found_by_the_bytes_they_hold(
+    offset: int, length: int, expected: list[int]
+) -> None:
+    digests = FileDigests.of([(10, bytes(16)), (0, bytes(16)), (7, bytes(16))])
+    assert list(digests.stretches(offset, length)) == expected
 
 
 @pytest.mark.parametrize("data", [b"", b"no DICOM", bytes(128) + b"DICM" + bytes(50)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -15,6 +16,7 @@ from mersey.codecs.registry import Registry
 
 RPCL = "1.2.840.10008.1.2.4.202"
 DEFAULT = "multipart/related; type=application/octet-stream; transfer-syntax=*"
+PART10_RPCL = f"application/dicom; transfer-syntax={RPCL}"
 JPHC = f"image/jphc; transfer-syntax={RPCL}"
 
 
@@ -62,6 +64,37 @@ def test_a_frame_encoded_at_once_has_the_bytes_that_its_rendition_gets(
         restarted = client.get(paths[0], DEFAULT)
     assert restarted.body == before[0].body
     assert restarted.headers["etag"] == before[0].headers["etag"]
+
+
+def test_a_flipped_bit_of_a_stored_rendition_is_never_served(
+    tmp_path, run_server, make_instance, make_ct_samples, wait_until
+) -> None:
+    folder, store = tmp_path / "files", tmp_path / "store"
+    folder.mkdir()
+    sample = make_instance(folder / "a.dcm", "1.2.3.1.1", make_ct_samples(5, 77))
+    frames = [f"{sample.url}/frames/{number}" for number in range(1, 6)]
+
+    def stored() -> list:
+        return list((store / "renditions").rglob("*.dcm"))
+
+    with run_server(folder, store) as client:
+        right = [client.get(path, DEFAULT) for path in frames]
+        wait_until(stored)
+        instance = client.get(sample.url, PART10_RPCL).body
+    (path,) = stored()
+    for damaged in (True, False):
+        if damaged:
+            data, status = bytearray(path.read_bytes()), path.stat()
+            data[data.index(b"\xff\x4f\xff\x51", len(data) // 2) + 300] ^= 1
+            path.write_bytes(data)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        with run_server(folder, store) as client:
+            assert [client.get(frame, DEFAULT).body for frame in frames] == [
+                answer.body for answer in right
+            ]
+            assert client.get(sample.url, PART10_RPCL).body == instance
+            wait_until(stored)
+    assert path.read_bytes() == instance
 
 
 def test_a_range_is_answered_with_206_and_the_length_of_the_whole_body(client, samples) -> None:
