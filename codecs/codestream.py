@@ -57,6 +57,7 @@ class CodestreamLayout:
     level and no packet at hand denies it; that is all a main header can prove.
     `complete_reduce` is the smallest reduction for which the bytes at hold suffice: 0 for a
     whole codestream, None where not even the smallest image is complete or nobody can tell.
+    `has_poc` is whether POC changes the progression anywhere.
     """
 
     width: int
@@ -83,6 +84,7 @@ class CodestreamLayout:
     cut_evidence: Literal["packets", "tile-parts"] | None
     why_no_cut_points: str
     complete_reduce: int | None
+    has_poc: bool = False
 
 
 def scan_codestream(data: Buffer, *, complete: bool = True) -> CodestreamLayout:
@@ -131,6 +133,7 @@ def scan_codestream(data: Buffer, *, complete: bool = True) -> CodestreamLayout:
         cut_evidence=None if evidence == "none" else evidence,
         why_no_cut_points=found.why_no_cut_points,
         complete_reduce=found.complete_reduce,
+        has_poc=found.has_poc,
     )
 
 

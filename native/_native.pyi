@@ -29,6 +29,8 @@ class Layout:
     @property
     def has_tlm(self) -> bool: ...
     @property
+    def has_poc(self) -> bool: ...
+    @property
     def has_eoc(self) -> bool: ...
     @property
     def main_header_bytes(self) -> int: ...
@@ -47,3 +49,24 @@ class Layout:
 
 def scan(data: Buffer, *, complete: bool = True) -> Layout:
     """Find headers, tile-parts and cut points of a codestream, bare or inside a JP2."""
+
+def to_progressive(data: Buffer, *, plt: bool) -> bytes:
+    """RPCL, a tile-part for each resolution, TLM."""
+
+def reduce(data: Buffer, *, by: int) -> bytes:
+    """A codestream of the image at a reduction."""
+
+def reorder(data: Buffer, *, progression: int) -> bytes:
+    """The same packets in the progression of this number (Table A.16)."""
+
+def truncate(data: Buffer, *, max_bytes: int | None, layers: int | None) -> bytes:
+    """At most so many bytes and layers."""
+
+def resolution_ranges(data: Buffer, *, reduce: int) -> list[tuple[int, int]]:
+    """Offset and length of what an image at a reduction needs."""
+
+def packets(data: Buffer) -> bytes:
+    """Every packet, 40 bytes each."""
+
+def markers(data: Buffer) -> list[tuple[int, str, int | None, int, int, int]]:
+    """(code, name, tile, tile-part, offset from SOC, length) of every marker."""

@@ -1,38 +1,23 @@
-// The border with Python: buffers in, values out, one exception type mapped. No other file
-// here knows Python.
-#include <nanobind/nanobind.h>
+// The border with Python: buffers in, values out, exceptions mapped. No file but the three of
+// the module knows Python.
+#include "module.hpp"
+
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <exception>
+#include <string>
 #include <vector>
 
 #include "codestream/layout.hpp"
 
 namespace nb = nanobind;
 using namespace mersey::codestream;
+using mersey::ReadableBuffer;
 
 namespace {
-
-// Holds a contiguous buffer for reading; needs the GIL to be made and to end.
-class ReadableBuffer {
- public:
-  explicit ReadableBuffer(nb::handle source) {
-    if (PyObject_GetBuffer(source.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
-  }
-  ReadableBuffer(const ReadableBuffer&) = delete;
-  ReadableBuffer& operator=(const ReadableBuffer&) = delete;
-  ~ReadableBuffer() { PyBuffer_Release(&view_); }
-
-  [[nodiscard]] Bytes bytes() const noexcept {
-    return {static_cast<const std::uint8_t*>(view_.buf), static_cast<std::size_t>(view_.len)};
-  }
-
- private:
-  Py_buffer view_{};
-};
 
 Layout scan_buffer(nb::handle data, bool complete) {
   const ReadableBuffer buffer(data);
@@ -101,6 +86,14 @@ void define_layout(nb::module_& m) {
                          self, [](const BlockCoding& blocks) { return !blocks.ht(); });
                    })
       .def_prop_ro("has_tlm", [](const Layout& self) { return self.main.has_tlm; })
+      .def_prop_ro("has_poc",
+                   [](const Layout& self) {
+                     return !self.main.coding.changes.empty() ||
+                            std::any_of(self.tiles.headers.begin(), self.tiles.headers.end(),
+                                        [](const auto& tile) {
+                                          return !tile.second.coding.changes.empty();
+                                        });
+                   })
       .def_prop_ro("has_eoc", [](const Layout& self) { return self.tiles.has_eoc; })
       .def_prop_ro("main_header_bytes", [](const Layout& self) { return self.main.length; })
       .def_prop_ro("length_bytes",
@@ -124,18 +117,27 @@ void define_layout(nb::module_& m) {
                    [](const Layout& self) { return self.cuts.complete_reduce; });
 }
 
-// CodestreamError of this library becomes mersey.codecs.errors.CodestreamError.
+void raise(const char* name, const char* message, const nb::kwargs& fields) {
+  const nb::object type = nb::module_::import_("mersey.codecs.errors").attr(name);
+  const nb::object raised = type(message, **fields);
+  PyErr_SetObject(type.ptr(), raised.ptr());
+}
+
+// The exceptions of this library become those of mersey.codecs.errors.
 void translate(const std::exception_ptr& pointer, void*) {
   try {
     std::rethrow_exception(pointer);
   } catch (const CodestreamError& error) {
-    const nb::object type =
-        nb::module_::import_("mersey.codecs.errors").attr("CodestreamError");
-    const nb::object code =
-        error.marker() == 0 ? nb::object(nb::none()) : nb::object(nb::int_(error.marker()));
-    const nb::object raised =
-        type(error.what(), nb::arg("marker") = code, nb::arg("offset_bytes") = error.offset());
-    PyErr_SetObject(type.ptr(), raised.ptr());
+    nb::kwargs fields;
+    fields["marker"] = error.marker() == 0 ? nb::object(nb::none()) : nb::int_(error.marker());
+    fields["offset_bytes"] = error.offset();
+    raise("CodestreamError", error.what(), fields);
+  } catch (const Unsupported& error) {
+    nb::kwargs fields;
+    fields["feature"] = error.what();
+    raise("UnsupportedError", (std::string("not supported: ") + error.what()).c_str(), fields);
+  } catch (const Impossible& error) {
+    raise("UsageError", error.what(), nb::kwargs());
   }
 }
 
@@ -147,4 +149,5 @@ NB_MODULE(_native, m) {
   define_layout(m);
   m.def("scan", &scan_buffer, nb::arg("data"), nb::kw_only(), nb::arg("complete") = true,
         "Find headers, tile-parts and cut points of a codestream, bare or inside a JP2.");
+  mersey::define_surgery(m);
 }

@@ -88,4 +88,22 @@ void Coding::read_coc(ByteReader segment, std::size_t component_count) {
   components.insert_or_assign(component, read_blocks(segment, has_precincts));
 }
 
+void Coding::read_poc(ByteReader segment, std::size_t component_count) {
+  const bool wide = component_count >= 257;
+  const auto component = [&] { return wide ? segment.u16() : std::uint16_t{segment.u8()}; };
+  do {
+    ProgressionVolume volume;
+    volume.level_begin = segment.u8();
+    volume.component_begin = component();
+    volume.layer_end = segment.u16();
+    volume.level_end = segment.u8();
+    const std::uint16_t end = component();
+    volume.component_end = end != 0 ? end : static_cast<std::uint16_t>(wide ? 16384 : 256);  // Table A.32
+    const std::uint8_t order = segment.u8();
+    if (order > 4) segment.refuse("progression order " + text(order) + ", expected 0–4");
+    volume.progression = static_cast<Progression>(order);
+    changes.push_back(volume);
+  } while (segment.remaining() > 0);
+}
+
 }  // namespace mersey::codestream

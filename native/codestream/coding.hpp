@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "codestream/byte_reader.hpp"
 
@@ -39,15 +40,26 @@ struct CodingStyle {
   BlockCoding blocks;
 };
 
-// COD and the COCs of one header.
+// One entry of POC (A.6.6): in this order, the packets inside these limits that have not come
+// yet. Ends are exclusive.
+struct ProgressionVolume {
+  Progression progression = Progression::LRCP;
+  std::uint8_t level_begin = 0, level_end = 33;
+  std::uint16_t component_begin = 0, component_end = 16384;
+  std::uint16_t layer_end = 65535;
+};
+
+// COD, the COCs and the POCs of one header.
 struct Coding {
   std::optional<CodingStyle> style;
   std::map<std::uint16_t, BlockCoding> components;
+  std::vector<ProgressionVolume> changes;
 
   // Takes the number of decompositions from DFS where Part 2 puts it there; by index.
   void resolve(const std::map<std::uint8_t, std::uint8_t>& dfs, std::uint64_t place);
   void read_cod(ByteReader segment);
   void read_coc(ByteReader segment, std::size_t component_count);
+  void read_poc(ByteReader segment, std::size_t component_count);
 };
 
 }  // namespace mersey::codestream

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "codestream/packed_headers.hpp"
 #include "codestream/packets.hpp"
 
 namespace mersey::codestream {
@@ -37,6 +38,8 @@ class CutFinder {
       cuts.why_none = reason.why;
     } catch (const Unsupported& reason) {
       cuts.why_none = reason.what();
+    } catch (const BadPackets& reason) {
+      cuts.why_none = reason.what();
     }
     if (layout_.decompositions == 0 && layout_.tiles.ended && cuts.points.empty()) {
       cuts = Cuts{{layout_.tiles.length}, Evidence::tile_parts, "", cuts.complete_reduce};
@@ -48,22 +51,21 @@ class CutFinder {
  private:
   void look_at_tiles() {
     if (!layout_.main.dfs.empty()) throw OutOfOrder{"Part 2 decomposition styles (DFS)"};
-    if (layout_.main.has_poc) throw OutOfOrder{"POC changes the progression order"};
     for (const PartExtent& part : layout_.parts) extents_[part.tile].push_back(part);
     std::map<std::uint32_t, std::vector<const TilePart*>> seen;
     for (const TilePart& part : layout_.tiles.parts) seen[part.tile].push_back(&part);
-    for (const auto& [tile, parts] : extents_) found_.emplace(tile, look_at(tile, seen[tile]));
+    const PackedHeaders packed(layout_.main, layout_.tiles);
+    for (const auto& [tile, parts] : extents_) found_.emplace(tile, look_at(tile, seen[tile], packed));
   }
 
-  TileCuts look_at(std::uint32_t index, const std::vector<const TilePart*>& parts) {
+  TileCuts look_at(std::uint32_t index, const std::vector<const TilePart*>& parts,
+                   const PackedHeaders& packed) {
     const auto own = layout_.tiles.headers.find(index);
     const TileHeader* header = own == layout_.tiles.headers.end() ? nullptr : &own->second;
-    if (header != nullptr && header->has_poc) {
-      throw OutOfOrder{"POC changes the progression order of tile " + std::to_string(index)};
-    }
     const Tile tile = divide_tile(layout_.main, header, index, budget_);
     PacketOrder order(tile, layout_.main, budget_);
     if (!order.resolution_major()) {
+      if (order.has_changes()) throw OutOfOrder{"POC changes the progression order"};
       throw OutOfOrder{std::string("the packets are not in the order of their resolutions (") +
                        progression_name(tile.style->progression) + ", " +
                        std::to_string(tile.style->layers) + " layers)"};
@@ -73,12 +75,14 @@ class CutFinder {
     cuts.ends.assign(tile.most_decompositions + std::size_t{1}, 0);
     std::vector<std::uint64_t> missing(cuts.ends.size(), 0);
     for (const PrecinctPlace& place : order.places()) missing[place.level] += tile.style->layers;
-    if (layout_.main.has_packed_headers || (header != nullptr && header->has_packed_headers)) {
-      cuts.unreadable = "packet headers are packed (PPM or PPT)";
-      return cuts;
+    std::vector<std::uint8_t> headers;
+    PacketReader::Source source{.bytes = bytes_, .origin = layout_.wrapper};
+    if (packed.has(index)) {
+      headers = packed.of(index);
+      source.headers = headers;
     }
     try {
-      PacketReader reader(tile, parts, order, bytes_, budget_);
+      PacketReader reader(tile, parts, order, source, budget_);
       while (const std::optional<Packet> packet = reader.next()) {
         const std::uint8_t level = packet->place.level;
         cuts.ends[level] = packet->end();
@@ -87,6 +91,8 @@ class CutFinder {
       }
       cuts.all_seen = reader.finished();
     } catch (const Unsupported& reason) {
+      cuts.unreadable = reason.what();
+    } catch (const BadPackets& reason) {
       cuts.unreadable = reason.what();
     }
     while (cuts.complete_levels < missing.size() && missing[cuts.complete_levels] == 0) {

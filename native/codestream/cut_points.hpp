@@ -10,8 +10,8 @@
 // tile_parts  Of a prefix: every tile has one tile-part a resolution level, by TLM, and every
 //             packet at hand lies in the tile-part of its level. That is a promise of the main
 //             header; the scan of the whole, or of a prefix up to a cut, checks it.
-//             Of a whole whose packets cannot be followed (packed headers, HT in layers): as
-//             many tile-parts as levels and as packets, none of them empty.
+//             Of a whole whose packets cannot be followed: as many tile-parts as levels and as
+//             packets, none of them empty.
 //
 // Anything else has none.
 #pragma once

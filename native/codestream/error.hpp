@@ -28,8 +28,28 @@ class Truncated : public CodestreamError {
   using CodestreamError::CodestreamError;
 };
 
-// A valid codestream that a later step cannot follow; never leaves this library.
+// Packets that contradict the headers. Who knows the place makes a CodestreamError of it; a
+// scan, which can do without packets, keeps the message.
+class BadPackets : public std::runtime_error {
+ public:
+  // `offset` counts from SOC.
+  explicit BadPackets(const std::string& message, std::uint64_t offset = 0)
+      : std::runtime_error(message), offset_(offset) {}
+
+  [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+
+ private:
+  std::uint64_t offset_;
+};
+
+// A valid codestream that a later step cannot follow; the message is the feature.
 class Unsupported : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The caller asked for what this codestream cannot give.
+class Impossible : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };

@@ -93,6 +93,8 @@ Tile divide_tile(const MainHeader& main, const TileHeader* header, std::uint32_t
                std::min(size.ytosiz + (row + 1) * size.ytsiz, size.ysiz)};
   const bool own_style = header != nullptr && header->coding.style.has_value();
   tile.style = own_style ? &*header->coding.style : &main.style();
+  const bool own_changes = header != nullptr && !header->coding.changes.empty();
+  tile.changes = own_changes ? &header->coding.changes : &main.coding.changes;
   Budget::spend(budget.precincts, size.components.size());
   tile.components.resize(size.components.size());
   for (std::size_t i = 0; i < size.components.size(); ++i) {

@@ -49,6 +49,7 @@ struct TileComponent {
 struct Tile {
   Rect area;  // on the reference grid
   const CodingStyle* style = nullptr;
+  const std::vector<ProgressionVolume>* changes = nullptr;  // POC; empty where there is none
   std::vector<TileComponent> components;
   std::uint8_t most_decompositions = 0;
 };

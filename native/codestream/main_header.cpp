@@ -57,6 +57,7 @@ class MainHeaderReader {
   MainHeader read() {
     const std::uint64_t start = reader_.offset();
     if (reader_.u16() != marker::SOC) reader_.refuse_at("expected SOC (FF4F)", start);
+    header_.segments.push_back({.code = marker::SOC, .offset = 0, .length = 2});
     for (;;) {
       const ByteReader before = reader_;
       const std::uint64_t place = reader_.offset();
@@ -78,6 +79,8 @@ class MainHeaderReader {
         ByteReader(Bytes{}, place, code).refuse("not allowed in the main header");
       }
       if (!has_no_segment(code)) read_segment(code, reader_.segment(code));
+      header_.segments.push_back(
+          {.code = code, .offset = place - start, .length = reader_.offset() - place});
     }
   }
 
@@ -104,9 +107,20 @@ class MainHeaderReader {
         header_.dfs[index] = segment.u8();
         break;
       }
-      case marker::POC: header_.has_poc = true; break;
-      case marker::PPM: header_.has_packed_headers = true; break;
+      case marker::POC:
+        header_.coding.read_poc(segment, header_.size.components.size());
+        break;
+      case marker::PPM: keep_indexed(segment, "Zppm", header_.ppm); break;
+      case marker::PLM: keep_indexed(segment, "Zplm", header_.plm); break;
       default: break;  // not needed here, or unknown: skipped by its length
+    }
+  }
+
+  static void keep_indexed(ByteReader segment, const char* name,
+                           std::map<std::uint8_t, Bytes>& all) {
+    const std::uint8_t index = segment.u8();
+    if (!all.emplace(index, segment.ahead(segment.remaining())).second) {
+      segment.refuse("a second segment has " + std::string(name) + " " + text(index));
     }
   }
 

@@ -7,6 +7,7 @@
 
 #include "codestream/coding.hpp"
 #include "codestream/image_size.hpp"
+#include "codestream/segment_place.hpp"
 
 namespace mersey::codestream {
 
@@ -21,11 +22,13 @@ struct MainHeader {
   std::vector<TilePartLength> tile_part_lengths;  // TLM, in order
   bool has_tlm = false;
   std::map<std::uint8_t, std::uint8_t> dfs;  // decompositions by index of DFS
-  bool has_poc = false;
-  bool has_packed_headers = false;  // PPM
-  std::uint64_t length = 0;         // from SOC to the first SOT
+  std::vector<SegmentPlace> segments;        // SOC and what follows it, in order
+  std::map<std::uint8_t, Bytes> ppm;         // packed packet headers, by Zppm
+  std::map<std::uint8_t, Bytes> plm;         // packet lengths, by Zplm
+  std::uint64_t length = 0;                  // from SOC to the first SOT
 
   [[nodiscard]] const CodingStyle& style() const { return *coding.style; }
+  [[nodiscard]] bool has_packed_headers() const noexcept { return !ppm.empty(); }
 };
 
 // Reads from SOC to the first SOT; `reader` is left there.

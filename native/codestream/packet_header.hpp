@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codestream/budget.hpp"
+#include "codestream/codeword_lengths.hpp"
 #include "codestream/geometry.hpp"
 #include "codestream/packet_order.hpp"
 #include "codestream/tag_tree.hpp"
@@ -21,21 +22,16 @@ class PrecinctState {
 
   // Reads the header of the packet of `layer` behind its first bit, which said that the
   // packet is not empty; returns the length of the body. Throws Truncated where the bits run
-  // out, Unsupported where they break a rule or use a feature not known here.
+  // out, BadPackets where they break a rule, Unsupported for a feature not known here.
   std::uint64_t read(BitReader& bits, const BlockCoding& coding, std::uint16_t layer,
-                     bool more_layers, Budget& budget);
+                     Budget& budget);
 
  private:
-  struct Block {
-    std::uint16_t passes = 0;
-    std::uint8_t lblock = 3;
-    bool included = false;
-  };
   struct Band {
     BlockGrid grid;
     TagTree inclusion;
     TagTree zero_planes;
-    std::vector<Block> blocks;
+    std::vector<CodeBlock> blocks;
   };
 
   std::array<Band, 3> bands_;

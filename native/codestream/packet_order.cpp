@@ -29,24 +29,44 @@ void add_places(const TileComponent& component, const Component& sampled, const 
 }  // namespace
 
 PacketOrder::PacketOrder(const Tile& tile, const MainHeader& main, Budget& budget)
-    : progression_(tile.style->progression), layers_(tile.style->layers) {
+    : budget_(budget), layers_(tile.style->layers) {
+  first_.resize(tile.components.size());
   for (std::size_t i = 0; i < tile.components.size(); ++i) {
     const TileComponent& component = tile.components[i];
+    first_[i].reserve(component.levels.size());
     for (unsigned level = 0; level < component.levels.size(); ++level) {
       Budget::spend(budget.precincts, component.levels[level].precincts());
+      first_[i].push_back(places_.size());
       add_places(component, main.size.components[i], tile.area, static_cast<std::uint16_t>(i),
                  level, places_);
     }
   }
-  sort_places();
+  next_layer_.assign(places_.size(), 0);
+  limited_ = !tile.changes->empty();
+  if (limited_) {
+    volumes_ = *tile.changes;
+  } else {
+    volumes_ = {{.progression = tile.style->progression, .layer_end = tile.style->layers}};
+  }
 }
 
-void PacketOrder::sort_places() {
-  const auto by = [this](auto key) {
-    std::sort(places_.begin(), places_.end(),
-              [key](const PrecinctPlace& a, const PrecinctPlace& b) { return key(a) < key(b); });
+std::vector<std::uint32_t> PacketOrder::sorted(const ProgressionVolume& volume) {
+  std::vector<std::uint32_t> inside;
+  inside.reserve(places_.size());
+  if (limited_) Budget::spend(budget_.visits, places_.size());
+  for (std::uint32_t i = 0; i < places_.size(); ++i) {
+    const PrecinctPlace& place = places_[i];
+    if (place.level >= volume.level_begin && place.level < volume.level_end &&
+        place.component >= volume.component_begin && place.component < volume.component_end) {
+      inside.push_back(i);
+    }
+  }
+  const auto by = [&](auto key) {
+    std::sort(inside.begin(), inside.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return key(places_[a]) < key(places_[b]);
+    });
   };
-  switch (progression_) {
+  switch (volume.progression) {
     case Progression::LRCP:
     case Progression::RLCP:
       by([](const PrecinctPlace& p) { return std::tuple(p.level, p.component, p.precinct); });
@@ -67,37 +87,74 @@ void PacketOrder::sort_places() {
       });
       break;
   }
+  return inside;
 }
 
-bool PacketOrder::resolution_major() const noexcept {
-  const auto lower = [](const PrecinctPlace& a, const PrecinctPlace& b) {
-    return a.level < b.level;
-  };
-  if (progression_ == Progression::LRCP && layers_ > 1) {
-    return places_.empty() || places_.front().level == places_.back().level;
-  }
-  return std::is_sorted(places_.begin(), places_.end(), lower);
-}
-
-std::optional<Turn> PacketOrder::next() noexcept {
-  if (taken_ == packets()) return std::nullopt;
-  const std::uint64_t turn = taken_++;
-  if (progression_ == Progression::LRCP) {
-    return Turn{turn % places_.size(), static_cast<std::uint16_t>(turn / places_.size())};
-  }
-  if (progression_ != Progression::RLCP) {
-    return Turn{turn / layers_, static_cast<std::uint16_t>(turn % layers_)};
-  }
-  if (group_taken_ == (group_end_ - group_begin_) * layers_) {
-    group_begin_ = group_end_;
-    while (group_end_ < places_.size() && places_[group_end_].level == places_[group_begin_].level) {
-      ++group_end_;
+bool PacketOrder::resolution_major() {
+  unsigned reached = 0;
+  for (const ProgressionVolume& volume : volumes_) {
+    const std::vector<std::uint32_t> inside = sorted(volume);
+    if (inside.empty()) continue;
+    const unsigned first = places_[inside.front()].level;
+    for (const std::uint32_t index : inside) {
+      if (places_[index].level < reached) return false;
+      reached = places_[index].level;
     }
-    group_taken_ = 0;
+    const bool by_layer = volume.progression == Progression::LRCP;
+    if (by_layer && std::min<std::uint64_t>(layers_, volume.layer_end) > 1 && first != reached) {
+      return false;
+    }
   }
-  const std::size_t width = group_end_ - group_begin_;
-  const std::uint64_t inside = group_taken_++;
-  return Turn{group_begin_ + inside % width, static_cast<std::uint16_t>(inside / width)};
+  return true;
+}
+
+bool PacketOrder::enter_volume() {
+  if (volume_ == volumes_.size()) return false;
+  inside_ = sorted(volumes_[volume_++]);
+  group_end_ = 0;
+  return true;
+}
+
+// LRCP: all places take turns; RLCP: those of a level; else each goes through its layers alone.
+bool PacketOrder::enter_group() {
+  if (group_end_ == inside_.size()) return false;
+  const ProgressionVolume& volume = volumes_[volume_ - 1];
+  group_begin_ = group_end_;
+  const auto level = [this](std::size_t i) { return places_[inside_[i]].level; };
+  switch (volume.progression) {
+    case Progression::LRCP: group_end_ = inside_.size(); break;
+    case Progression::RLCP:
+      while (group_end_ < inside_.size() && level(group_end_) == level(group_begin_)) ++group_end_;
+      break;
+    default: ++group_end_;
+  }
+  at_ = group_begin_;
+  layer_end_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(layers_, volume.layer_end));
+  layer_ = group_end_ - group_begin_ == 1 ? next_layer_[inside_[group_begin_]] : 0;
+  return true;
+}
+
+std::optional<Turn> PacketOrder::next() {
+  for (;;) {
+    while (layer_ < layer_end_) {
+      const std::uint32_t place = inside_[at_];
+      const auto layer = static_cast<std::uint16_t>(layer_);
+      const bool due = next_layer_[place] == layer;
+      if (++at_ == group_end_) {
+        at_ = group_begin_;
+        ++layer_;
+      }
+      if (due) {
+        ++next_layer_[place];
+        return Turn{place, layer};
+      }
+      Budget::spend(budget_.visits, 1);
+    }
+    layer_ = layer_end_ = 0;
+    while (!enter_group()) {
+      if (!enter_volume()) return std::nullopt;
+    }
+  }
 }
 
 }  // namespace mersey::codestream

@@ -18,14 +18,14 @@ bool starts_with(Bytes bytes, std::uint16_t code) {
 }  // namespace
 
 PacketReader::PacketReader(const Tile& tile, std::vector<const TilePart*> parts,
-                           PacketOrder& order, Bytes bytes, Budget& budget)
-    : tile_(tile), parts_(std::move(parts)), order_(order), bytes_(bytes), budget_(budget) {
-  listed_ = packet_lengths_are_right();
+                           PacketOrder& order, const Source& source, Budget& budget)
+    : tile_(tile), parts_(std::move(parts)), order_(order), source_(source), budget_(budget) {
+  listed_ = source_.trust_lists && !source_.headers && packet_lengths_are_right();
   if (!listed_ && tile_.style->layers > 1) states_.resize(order_.places().size());
 }
 
-// PLT is believed where every tile-part of the tile is here and has one, the lengths fill the
-// bodies, and there are as many as packets.
+// A list is believed where every tile-part of the tile is here and has one, the lengths fill
+// the bodies, and there are as many as packets.
 bool PacketReader::packet_lengths_are_right() const {
   std::uint64_t count = 0;
   for (const TilePart* part : parts_) {
@@ -39,49 +39,65 @@ bool PacketReader::packet_lengths_are_right() const {
   return count == order_.packets();
 }
 
-// Moves on to the tile-part that holds the next byte; false where there is none at hand.
+bool PacketReader::more_packed_headers() const noexcept {
+  return source_.headers && packed_at_ < source_.headers->size();
+}
+
+// Moves on to the tile-part that holds the next byte; false where there is none at hand. Of
+// packets without a body nothing lies in a tile-part whose headers are packed.
 bool PacketReader::enter_part() {
   for (; part_ < parts_.size(); ++part_, at_ = 0, listing_ = 0) {
     const TilePart& part = *parts_[part_];
     if (part.body_offset == 0) return false;
     if (at_ == 0) at_ = part.body_offset;
     if (part.length == 0 || at_ < part.offset + part.length) return true;
+    if (part_ + 1 == parts_.size() && more_packed_headers()) return true;
   }
   return false;
 }
 
-PrecinctState& PacketReader::state_of(const Turn& turn) {
-  const PrecinctPlace& place = order_.places()[turn.place];
-  const TileComponent& component = tile_.components[place.component];
+PrecinctState& PacketReader::state_of(const Packet& packet) {
+  const TileComponent& component = tile_.components[packet.place.component];
   if (states_.empty()) {
-    scratch_.reset(component, place, budget_);
+    scratch_.reset(component, packet.place, budget_);
     return scratch_;
   }
-  std::unique_ptr<PrecinctState>& state = states_[turn.place];
+  std::unique_ptr<PrecinctState>& state = states_[packet.place_index];
   if (!state) {
     state = std::make_unique<PrecinctState>();
-    state->reset(component, place, budget_);
+    state->reset(component, packet.place, budget_);
   }
   return *state;
 }
 
-std::uint64_t PacketReader::measure(const Turn& turn, Bytes rest) {
+// Reads SOP, header and EPH from `rest` or, packed, the latter two from elsewhere.
+void PacketReader::measure(Packet& packet, Bytes rest) {
   const CodingStyle& style = *tile_.style;
-  std::size_t head = 0;
+  std::size_t taken = 0;
   if (style.may_have_sop && starts_with(rest, marker::SOP)) {
     if (rest.size() < kSopLength) throw Truncated("SOP", marker::SOP, 0);
-    head = kSopLength;
+    packet.sop = true;
+    taken = kSopLength;
   }
-  BitReader bits(rest.subspan(head));
-  std::uint64_t body = 0;
+  Bytes headers = rest.subspan(taken);
+  if (source_.headers) headers = source_.headers->subspan(static_cast<std::size_t>(packed_at_));
+  BitReader bits(headers);
   if (bits.bit() != 0) {
-    const std::uint16_t component = order_.places()[turn.place].component;
-    body = state_of(turn).read(bits, *tile_.components[component].blocks, turn.layer,
-                               style.layers > 1, budget_);
+    packet.body_length = state_of(packet).read(
+        bits, *tile_.components[packet.place.component].blocks, packet.layer, budget_);
   }
-  head += bits.finish();
-  if (style.may_have_eph && starts_with(rest.subspan(head), marker::EPH)) head += kEphLength;
-  return head + body;
+  const std::size_t length = bits.finish();
+  packet.eph = style.may_have_eph && starts_with(headers.subspan(length), marker::EPH);
+  packet.header_length = length;
+  packet.header_offset = source_.headers ? packed_at_ : at_ + taken;
+  const std::size_t head = length + (packet.eph ? kEphLength : 0);
+  if (source_.headers) {
+    packed_at_ += head;
+  } else {
+    taken += head;
+  }
+  packet.body_offset = at_ + taken;
+  packet.length = taken + packet.body_length;
 }
 
 std::optional<Packet> PacketReader::next() {
@@ -89,30 +105,36 @@ std::optional<Packet> PacketReader::next() {
     finished_ = part_ == parts_.size() && !order_.next();
     return std::nullopt;
   }
+  const auto place = [this] { return std::to_string(source_.origin + at_); };
   const std::optional<Turn> turn = order_.next();
-  if (!turn) throw Unsupported("bytes follow the last packet of a tile");
+  if (!turn) throw BadPackets("bytes follow the last packet of a tile", at_);
   const TilePart& part = *parts_[part_];
   const std::uint64_t here = part.offset + part.present;
   const bool whole = part.whole();
-  std::uint64_t length = 0;
+  Packet packet{.place = order_.places()[turn->place],
+                .place_index = turn->place,
+                .layer = turn->layer,
+                .part = part.index,
+                .offset = at_};
   if (listed_) {
-    length = part.packet_lengths[listing_++];
+    packet.length = packet.body_length = part.packet_lengths[listing_++];
+    packet.header_offset = packet.body_offset = at_;
   } else {
     try {
-      length = measure(*turn, bytes_.subspan(static_cast<std::size_t>(at_),
-                                             static_cast<std::size_t>(here - at_)));
+      measure(packet, source_.bytes.subspan(static_cast<std::size_t>(at_),
+                                            static_cast<std::size_t>(here - at_)));
+    } catch (const BadPackets& reason) {
+      throw BadPackets(reason.what(), at_);
     } catch (const Truncated&) {
       if (!whole) return std::nullopt;
-      throw Unsupported("the packet header at byte " + std::to_string(at_) +
-                        " runs past its tile-part");
+      throw BadPackets("the packet header at byte " + place() + " runs past its tile-part", at_);
     }
   }
-  if (length > here - at_) {
+  if (packet.length > here - at_) {
     if (!whole) return std::nullopt;
-    throw Unsupported("the packet at byte " + std::to_string(at_) + " runs past its tile-part");
+    throw BadPackets("the packet at byte " + place() + " runs past its tile-part", at_);
   }
-  const Packet packet{order_.places()[turn->place], turn->layer, part.index, at_, length};
-  at_ += length;
+  at_ += packet.length;
   return packet;
 }
 

@@ -12,10 +12,9 @@ constexpr std::uint64_t kLeast = kSotSegment + 2;  // and SOD
 
 std::string text(std::uint64_t value) { return std::to_string(value); }
 
-// PLT: 7 bits a byte, the top bit says that more follow (Table A.36). False where a segment
-// ends inside a number or a number is beyond any tile-part.
-bool read_packet_lengths(ByteReader segment, std::vector<std::uint64_t>& lengths) {
-  segment.skip(1);  // Zplt
+// 7 bits a byte, the top bit says that more follow (Table A.36). False where the bytes end
+// inside a number or a number is beyond any tile-part.
+bool read_numbers(ByteReader segment, std::vector<std::uint64_t>& lengths) {
   std::uint64_t value = 0;
   bool inside = false;
   while (segment.remaining() > 0) {
@@ -28,6 +27,11 @@ bool read_packet_lengths(ByteReader segment, std::vector<std::uint64_t>& lengths
     value = 0;
   }
   return !inside;
+}
+
+bool read_packet_lengths(ByteReader segment, std::vector<std::uint64_t>& lengths) {
+  segment.skip(1);  // Zplt
+  return read_numbers(segment, lengths);
 }
 
 class TilePartReader {
@@ -45,6 +49,7 @@ class TilePartReader {
       const std::uint16_t code = reader_.u16();
       if (code == marker::EOC) {
         found_.has_eoc = true;
+        found_.segments.push_back({.code = code, .offset = place - soc_, .length = 2});
         finish_at(reader_.offset());
       } else if (code == marker::SOT) {
         if (!read_part(place)) break;
@@ -55,14 +60,35 @@ class TilePartReader {
         reader_.refuse_at("found " + marker_name(code) + ", expected SOT or EOC", place);
       }
     }
+    take_packet_lengths_of_main_header();
     return std::move(found_);
   }
 
  private:
+  // PLM: for each tile-part in turn, Nplm and so many bytes of lengths (A.7.2). Where it does
+  // not come out even it is as good as absent.
+  void take_packet_lengths_of_main_header() {
+    std::size_t part = 0;
+    for (const auto& [index, bytes] : header_.plm) {
+      ByteReader reader(bytes);
+      while (reader.remaining() > 0) {
+        const std::uint8_t count = reader.u8();
+        if (!reader.holds(count) || part == found_.parts.size()) return;
+        TilePart& one = found_.parts[part++];
+        if (!one.has_packet_lengths) {
+          one.has_packet_lengths =
+              read_numbers(ByteReader(reader.ahead(count)), one.packet_lengths);
+        }
+        reader.skip(count);
+      }
+    }
+  }
+
   // False where a prefix ends inside this tile-part.
   bool read_part(std::uint64_t place) {
     if (!complete_ && !reader_.holds(kSotSegment - 2)) return false;
     TilePart part = read_sot(place);
+    note(marker::SOT, part, place, kSotSegment);
     const std::uint64_t available = reader_.remaining() + kSotSegment;
     part.present = part.length == 0 ? available : std::min(part.length, available);
     if (!part.whole() && complete_) {
@@ -128,23 +154,39 @@ class TilePartReader {
 
   void read_header(ByteReader& inside, TilePart& part) {
     bool readable = true;
+    std::map<std::uint8_t, Bytes> ppt;
     for (;;) {
       const std::uint64_t place = inside.offset();
       const std::uint16_t code = inside.u16();
-      if (code == marker::SOD) break;
+      if (code == marker::SOD) {
+        note(code, part, place, 2);
+        break;
+      }
       if (code < 0xFF00 || code == marker::SOT || code == marker::SOC || code == marker::EOC ||
           code == marker::SIZ) {
         inside.refuse_at("found " + marker_name(code) + " in a tile-part header", place);
       }
-      if (has_no_segment(code)) continue;
+      if (has_no_segment(code)) {
+        note(code, part, place, 2);
+        continue;
+      }
       ByteReader segment = inside.segment(code);
+      note(code, part, place, inside.offset() - place);
       switch (code) {
         case marker::COD: found_.headers[part.tile].coding.read_cod(segment); break;
         case marker::COC:
           found_.headers[part.tile].coding.read_coc(segment, header_.size.components.size());
           break;
-        case marker::POC: found_.headers[part.tile].has_poc = true; break;
-        case marker::PPT: found_.headers[part.tile].has_packed_headers = true; break;
+        case marker::POC:
+          found_.headers[part.tile].coding.read_poc(segment, header_.size.components.size());
+          break;
+        case marker::PPT: {
+          const std::uint8_t index = segment.u8();
+          if (!ppt.emplace(index, segment.ahead(segment.remaining())).second) {
+            segment.refuse("a second segment has Zppt " + text(index));
+          }
+          break;
+        }
         case marker::PLT:
           part.has_packet_lengths = true;
           readable = readable && read_packet_lengths(segment, part.packet_lengths);
@@ -152,9 +194,18 @@ class TilePartReader {
         default: break;
       }
     }
+    for (const auto& [index, bytes] : ppt) found_.headers[part.tile].ppt.push_back(bytes);
     part.has_packet_lengths = part.has_packet_lengths && readable;
     const auto own = found_.headers.find(part.tile);
     if (own != found_.headers.end()) own->second.coding.resolve(header_.dfs, inside.offset());
+  }
+
+  void note(std::uint16_t code, const TilePart& part, std::uint64_t place, std::uint64_t length) {
+    found_.segments.push_back({.code = code,
+                               .tile = static_cast<std::int32_t>(part.tile),
+                               .part = part.index,
+                               .offset = place - soc_,
+                               .length = length});
   }
 
   bool only_padding_from(std::uint16_t code) const {

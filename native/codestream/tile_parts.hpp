@@ -19,20 +19,22 @@ struct TilePart {
   std::uint64_t present = 0;      // so many of these bytes are in the data
   std::uint64_t body_offset = 0;  // after SOD; 0 where a prefix ends before it
   bool has_packet_lengths = false;               // PLT, readable
-  std::vector<std::uint64_t> packet_lengths{};   // PLT
+  std::vector<std::uint64_t> packet_lengths{};   // PLT or PLM
 
   [[nodiscard]] bool whole() const noexcept { return length != 0 && present == length; }
 };
 
 struct TileHeader {
   Coding coding;
-  bool has_poc = false;
-  bool has_packed_headers = false;  // PPT
+  std::vector<Bytes> ppt;  // packed packet headers, in order
+
+  [[nodiscard]] bool has_packed_headers() const noexcept { return !ppt.empty(); }
 };
 
 struct TileParts {
   std::vector<TilePart> parts;
   std::map<std::uint32_t, TileHeader> headers;  // of tiles whose headers hold COD, COC, POC, PPT
+  std::vector<SegmentPlace> segments;           // from the first SOT to EOC, in order
   bool has_eoc = false;
   bool ended = false;        // the end of the codestream was seen
   std::uint64_t length = 0;  // from SOC, EOC included; where `ended`

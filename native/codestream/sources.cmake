@@ -1,0 +1,22 @@
+# The files of the library, for the module and for the fuzz targets.
+set(codestream_sources
+  ${CMAKE_CURRENT_LIST_DIR}/assembly.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/boxes.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/codeword_lengths.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/coding.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/cut_points.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/geometry.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/header_edit.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/image_size.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/layout.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/main_header.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/markers.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/packed_headers.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/packet_header.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/packet_index.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/packet_order.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/packets.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/reduced_size.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/surgery.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/tile_parts.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/truncation.cpp)
