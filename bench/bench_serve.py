@@ -76,6 +76,43 @@ def bench_serve_htj2k_frame_without_a_rendition(
     )
 
 
+def bench_serve_htj2k_frame_from_a_rendition(
+    benchmark: Any, files: LongFiles, enhanced: Path, tmp_path: Path
+) -> None:
+    """Every frame from the stored rendition: compared with its digest the first time."""
+    store = tmp_path / "store"
+    with Served(enhanced, store) as served:
+        (instance,) = served.instances(1)
+        assert served.get(served.frame_path(instance, 1), Accept=HTJ2K)[0] == 200
+        deadline = time.monotonic() + 60
+        while not list(store.rglob("*.dcm")):
+            assert time.monotonic() < deadline, "the rendition was not built"
+            time.sleep(0.05)
+    passes: list[list[float]] = []
+    with Served(enhanced, store) as served:
+        (instance,) = served.instances(1)
+        paths = [served.frame_path(instance, 1 + index) for index in range(len(files.frames))]
+
+        def ask_for_all() -> None:
+            passes.append([])
+            for index, path in enumerate(paths):
+                started = time.perf_counter()
+                status, body = served.get(path, Accept=HTJ2K)
+                passes[-1].append(time.perf_counter() - started)
+                assert status == 200
+                if index % 37 == 0:
+                    assert np.array_equal(openjpeg.decode(body), files.frames[index])
+
+        benchmark.pedantic(ask_for_all, rounds=3)
+    benchmark.extra_info.update(
+        {
+            "p50 ms with the digest": round(statistics.median(passes[0]) * 1e3, 3),
+            "p50 ms": round(statistics.median(passes[-1]) * 1e3, 3),
+            "p95 ms": round(statistics.quantiles(passes[-1], n=20)[-1] * 1e3, 3),
+        }
+    )
+
+
 def bench_serve_memory_of_a_4_gib_file(benchmark: Any, files: LongFiles, tmp_path: Path) -> None:
     """The whole file and frames all over it, against the same with a file of one frame."""
     peaks = {}
