@@ -12,7 +12,6 @@ from importlib.metadata import version
 import imagecodecs
 import numpy as np
 
-from . import kernels
 from .codec import Codec, Encoded
 from .encapsulated_form import full_samples, require_form
 from .errors import CodestreamError, ResourceError, UnsupportedError, UsageError
@@ -133,7 +132,7 @@ def _encode(samples: PixelArray, *, near: int, pixels: PixelFormat) -> bytes:
 
 
 def _decode(data: Buffer, header: JpegLsHeader) -> PixelArray:
-    """The samples as CharLS gives them, colour-by-pixel.
+    """The samples as CharLS gives them: colour-by-pixel, whatever the interleave.
 
     CharLS runs on for ever where data ends without a marker: there is always an EOI.
     """
@@ -141,15 +140,17 @@ def _decode(data: Buffer, header: JpegLsHeader) -> PixelArray:
     if header.end_bytes is None:
         stream = b"".join((stream, _EOI))
     shape: tuple[int, ...] = (header.rows, header.columns)
+    if header.components > 1:
+        shape = (*shape, header.components)
     try:
         samples = imagecodecs.jpegls_decode(stream)
     except (imagecodecs.JpeglsError, ValueError, RuntimeError) as error:
         raise CodestreamError(f"CharLS cannot decode the codestream: {error}") from error
     except MemoryError as error:
         raise ResourceError(f"no memory for a decoded image of {shape}") from error
-    if header.components > 1 and header.interleave == "none":
-        return kernels.planes_to_pixels(samples.reshape(header.components, *shape))
-    return samples.reshape(shape if header.components == 1 else (*shape, header.components))
+    if samples.shape != shape:
+        raise CodestreamError(f"CharLS decoded {samples.shape}, expected {shape}")
+    return samples
 
 
 def _to_container(samples: PixelArray, *, header: JpegLsHeader, pixels: PixelFormat) -> PixelArray:
