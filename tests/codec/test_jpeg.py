@@ -37,7 +37,7 @@ _SAME_IMAGE = {
     "FN$s8754wk00a;P|Jncu0RaF8KLWu2%m4%s1^?Or2mt{A0Y4#s%~A6I+5iXv0RR915U~Hu00a;P|Jncu0RaF3KM+@0"
     "`M=En*#",
 }
-"""One made-up image of 16 x 16 in four processes, which code the same coefficients."""
+"""One made-up image of 16 x 16: four processes (and restart intervals), the same coefficients."""
 
 
 def _decode(data: bytes, pixels: PixelFormat, *, uid: str = _UID + "51") -> PixelArray:
