@@ -7,8 +7,8 @@ What the components mean is the data set's to say, so they come out as the codes
   YBR_FULL_422 give Y, Cb and Cr. Chroma that was subsampled is interpolated to full size, so
   YBR_FULL_422 comes out as YBR_FULL.
 - Where the codestream says something else of its colours than the data set (an RGB data set
-  around a JFIF image), `codestream_format` names the Photometric Interpretation that is right
-  (PS3.5 §8.2.1: the codestream's characteristics win). The samples are the same either way.
+  around a JFIF image), `jpeg_colour.codestream_format` names the Photometric Interpretation
+  that is right. The samples are the same either way.
 - Precision may be more or less than Bits Stored. Lossless samples come as they are. A signed
   data set reads the `precision` bits of each sample as two's complement. DCT decoding
   overshoots: what ends beyond Bits Stored is clamped to it.
@@ -28,7 +28,7 @@ import numpy as np
 
 from .codec import Codec, Encoded
 from .errors import CodestreamError, ResourceError, UnsupportedError, UsageError
-from .jpeg_header import JpegHeader, colour_of, read_jpeg_header
+from .jpeg_header import JpegHeader, read_jpeg_header
 from .jpeg_writing import require_baseline_form, write_baseline, write_lossless
 from .pixels import Buffer, PixelArray, PixelFormat
 from .quality import DEFAULT_QUALITY, Quality
@@ -36,7 +36,7 @@ from .reduction import halve
 from .samples import require_samples
 from .syntaxes import JPEG_BASELINE, JPEG_LOSSLESS_SV1
 
-__all__ = ["JpegCodec", "codestream_format", "open_codec"]
+__all__ = ["JpegCodec", "open_codec"]
 
 _SOF = 0xFFC0
 _NAMES = {
@@ -101,25 +101,6 @@ class JpegCodec:
     def _require_writing(self) -> None:
         if not self.writes:
             raise UnsupportedError(f"{self.name} is not encoded here", feature=self.name)
-
-
-def codestream_format(data: Buffer, *, pixels: PixelFormat) -> PixelFormat:
-    """`pixels` with the Photometric Interpretation that the codestream itself has.
-
-    Changes RGB to YBR_FULL, or YBR_FULL and YBR_FULL_422 to RGB, where the codestream
-    contradicts the data set (`jpeg_header.colour_of`), and nothing else.
-
-    Raises
-    ------
-    CodestreamError, UnsupportedError
-        `data` is no whole JPEG image, or of a process that we lack.
-    """
-    if pixels.samples != 3 or pixels.photometric not in ("RGB", "YBR_FULL", "YBR_FULL_422"):
-        return pixels
-    colour = colour_of(read_jpeg_header(data))
-    if colour is None or pixels.photometric.startswith(colour):
-        return pixels
-    return pixels.with_(photometric="RGB" if colour == "RGB" else "YBR_FULL")
 
 
 def open_codec(uid: str, *, quality: Quality | None = None) -> Codec:

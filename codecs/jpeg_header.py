@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from .errors import CodestreamError, UnsupportedError
 from .pixels import Buffer
 
-__all__ = ["JpegComponent", "JpegHeader", "colour_of", "read_jpeg_header"]
+__all__ = ["JpegComponent", "JpegHeader", "read_jpeg_header"]
 
 _SOI, _EOI, _SOS, _DRI = 0xD8, 0xD9, 0xDA, 0xDD
 _DHT = 0xC4
@@ -48,8 +47,6 @@ _ADOBE_BYTES = 12
 """Shorter Adobe segments end before the transform flag and say nothing, as in libjpeg."""
 _END_OF_DATA = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 """The marker after entropy-coded data: no stuffed byte (FF00), no restart marker."""
-
-type Colour = Literal["RGB", "YBR"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +119,6 @@ def read_jpeg_header(data: Buffer) -> JpegHeader:
     for code, offset, body in _segments(view):
         walk.take(code, offset, body)
     return walk.finish()
-
-
-def colour_of(header: JpegHeader) -> Colour | None:
-    """What the codestream itself says of three DCT components, None where it says nothing.
-
-    In this order: the identifiers "RGB"; the Adobe transform flag; chroma with fewer samples
-    than luma; JFIF, whose components are YCbCr by definition. Lossless images say nothing
-    (their encoders write JFIF beside RGB), nor do identifiers 1, 2, 3.
-    """
-    if len(header.components) != 3 or header.lossless:
-        return None
-    if bytes(row.identifier for row in header.components).upper() == b"RGB":
-        return "RGB"
-    if header.adobe_transform is not None:
-        return "YBR" if header.adobe_transform else "RGB"
-    return "YBR" if header.subsampled or header.has_jfif else None
 
 
 def _segments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:

@@ -6,7 +6,7 @@ By libjpeg-turbo. The same samples always give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import imagecodecs
 import numpy as np
@@ -143,7 +143,7 @@ def _baseline(image: PixelArray, *, level: int, space: str, sampling: _Sampling)
     )
 
 
-def _encode(image: PixelArray, **settings: object) -> bytes:
+def _encode(image: PixelArray, **settings: Any) -> bytes:
     try:
         return bytes(imagecodecs.jpeg8_encode(image, **settings))
     except MemoryError as error:

@@ -10,7 +10,8 @@ import pytest
 from codec_images import make_samples, pixel_format
 from jpeg_streams import decode_dct, lossless_jpeg, segment
 from mersey.codecs.errors import CodestreamError, UnsupportedError, UsageError
-from mersey.codecs.jpeg import JpegCodec, codestream_format, open_codec
+from mersey.codecs.jpeg import JpegCodec, open_codec
+from mersey.codecs.jpeg_colour import codestream_format
 from mersey.codecs.kernels import reference
 from mersey.codecs.pixels import PixelArray, PixelFormat
 from mersey.codecs.registry import Registry

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jpeg_streams import lossless_jpeg, segment
 from mersey.codecs.errors import CodestreamError, FormatError, MerseyError, UnsupportedError
-from mersey.codecs.jpeg_header import JpegHeader, colour_of, read_jpeg_header
+from mersey.codecs.jpeg_colour import colour_of
+from mersey.codecs.jpeg_header import JpegHeader, read_jpeg_header
 
 _GREY = np.arange(30, dtype=np.uint8).reshape(5, 6)
 _RGB = np.arange(18 * 20 * 3, dtype=np.uint8).reshape(18, 20, 3)

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from jpeg_streams import decode_dct
 from mersey.codecs.errors import CodestreamError, MerseyError
-from mersey.codecs.jpeg import codestream_format
+from mersey.codecs.jpeg_colour import codestream_format
 from mersey.codecs.pixels import PixelArray, PixelFormat
 from mersey.codecs.registry import Registry
 from pydicom.data import get_testdata_file
