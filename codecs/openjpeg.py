@@ -8,6 +8,7 @@ way out: the samples it gets fit their precision.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import imagecodecs
 
@@ -99,10 +100,12 @@ def encode_with_openjpeg(
     width = 1 if precision <= 8 else 2 if precision <= 16 else 4
     # The dtype decides what precisions imagecodecs can write: 8 bits need one of 8.
     fitting = samples.astype(f"{samples.dtype.kind}{width}", copy=False)
+    # In dB. The stubs say int, but it is OpenJPEG's float.
+    level: Any = None if step is None else -20 * math.log10(step)
     try:
         data = imagecodecs.jpeg2k_encode(
             fitting,
-            level=None if step is None else -20 * math.log10(step),
+            level=level,
             codecformat="j2k",
             bitspersample=precision,
             resolutions=decompositions + 1,
@@ -115,7 +118,7 @@ def encode_with_openjpeg(
         )
     except MemoryError as error:
         raise ResourceError(f"no memory to encode an image of {samples.shape}") from error
-    return _in_rpcl(data, samples.shape) if step is None else bytes(data)
+    return _in_rpcl(bytes(data), samples.shape) if step is None else bytes(data)
 
 
 def _in_rpcl(data: bytes, shape: tuple[int, ...]) -> bytes:
@@ -125,7 +128,7 @@ def _in_rpcl(data: bytes, shape: tuple[int, ...]) -> bytes:
     imagecodecs writes LRCP where lossless, and RPCL where lossy.
     """
     if len(shape) == 3 and max(shape[:2]) > _PRECINCT:
-        return bytes(data)
+        return data
     out = bytearray(data)
     position = 2
     while out[position : position + 2] != _COD:

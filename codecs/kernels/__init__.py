@@ -1,10 +1,9 @@
 """Pixel kernels: plain functions here, the compiled ones behind them.
 
-Importing this imports no numba. A function that compiling makes several times faster imports
-its compiled form on the first call (`halve`, `unpack_422`: 10 to 80 times); the others are
-numpy, which is as fast for what they do. Every kernel has a plain twin in `reference.py` that
-says what it means, bit for bit. Arrays in and out are C-contiguous and of native byte order;
-the result is always a new one.
+Importing this imports no numba: a function imports its compiled form, of `compiled_*.py`, on
+the first call. Every kernel has a plain twin in `reference*.py` that says what it means, bit
+for bit. Arrays in and out are C-contiguous and of native byte order; the result is always a
+new one.
 """
 
 from __future__ import annotations
@@ -13,59 +12,51 @@ from typing import Any
 
 import numpy as np
 
+from .colour import apply_palette, ybr_to_rgb
+from .containers import (
+    align_bits,
+    delta_decode,
+    delta_encode,
+    keep_bits,
+    pack_bits,
+    pixels_to_planes,
+    planes_to_pixels,
+    swap_bytes,
+    unpack_422,
+    unpack_bits,
+)
+from .grey import WindowFunction, invert, look_up, rescale, window
+from .survey import Survey, find_limits, project_maximum, survey
+
 __all__ = [
+    "Survey",
+    "WindowFunction",
     "align_bits",
+    "apply_palette",
+    "delta_decode",
+    "delta_encode",
+    "find_limits",
     "halve",
+    "invert",
+    "keep_bits",
+    "look_up",
     "pack_bits",
     "pack_planes",
+    "pixels_to_planes",
     "planes_to_pixels",
+    "project_maximum",
+    "rescale",
+    "survey",
+    "swap_bytes",
     "unpack_422",
     "unpack_bits",
     "unpack_planes",
     "warm",
+    "window",
+    "ybr_to_rgb",
 ]
 
 type _Array = np.ndarray[Any, np.dtype[Any]]
-
-
-def unpack_bits(packed: _Array, *, count: int) -> _Array:
-    """The first `count` bits of `packed` (uint8) as uint8 0 and 1, least significant first."""
-    return np.unpackbits(packed, count=count, bitorder="little")
-
-
-def pack_bits(bits: _Array) -> _Array:
-    """Zeros and ones to bytes, least significant bit first; the last byte is filled with 0."""
-    return np.packbits(bits, bitorder="little")
-
-
-def align_bits(packed: _Array, *, bit_offset: int, bit_count: int) -> _Array:
-    """`bit_count` bits from bit `bit_offset` (0–7) on, moved to bit 0; the rest are 0."""
-    size = -(-bit_count // 8)
-    out = packed[:size] >> bit_offset
-    if bit_offset:
-        rest = packed[1 : size + 1]
-        out[: rest.size] |= rest << (8 - bit_offset)
-    if bit_count % 8:
-        out[-1] &= (1 << bit_count % 8) - 1
-    return out
-
-
-def planes_to_pixels(planes: _Array) -> _Array:
-    """Colour-by-plane (samples, rows, columns) to colour-by-pixel (rows, columns, samples)."""
-    count, rows, columns = planes.shape
-    out = np.empty((rows, columns, count), dtype=planes.dtype)
-    for sample in range(count):
-        out[:, :, sample] = planes[sample]
-    return out
-
-
-def unpack_422(octets: _Array) -> _Array:
-    """``Y Y Cb Cr`` of each two pixels to ``Y Cb Cr`` of each pixel; shape (pixels, 3)."""
-    from . import compiled
-
-    out = np.empty((octets.size // 4 * 2, 3), dtype=np.uint8)
-    compiled.unpack_422(octets, out.reshape(-1))
-    return out
 
 
 def halve(samples: _Array) -> _Array:
@@ -133,7 +124,29 @@ def pack_planes(octets: _Array, *, lanes: _Array, columns: int) -> tuple[_Array,
 
 
 def warm() -> None:
-    """Compile, or load from disk, what the first request of a server may need."""
+    """Compile, or load from disk, what the first requests of a server may need.
+
+    Takes some seconds where nothing is on disk yet, so a worker or a thread in the background
+    calls it; it is safe to call more than once, and beside other kernels.
+    """
     for dtype in (np.uint8, np.uint16, np.int16):
-        halve(np.zeros((2, 2), dtype=dtype))
+        grey = np.zeros((2, 2), dtype=dtype)
+        halve(grey)
+        keep_bits(grey, bits_stored=7, high_bit=7)
+        find_limits(grey)
+        find_limits(grey, ignored=1)
+        window(grey, center=1.0, width=2.0)
+        look_up(grey, table=np.zeros(1, np.uint8), first=0)
+        invert(grey, bits_stored=8)
+        survey(grey)
+        project_maximum([grey, grey])
+    colour = np.zeros((2, 2, 3), dtype=np.uint8)
+    halve(colour)
+    ybr_to_rgb(colour)
+    pixels_to_planes(planes_to_pixels(colour.reshape(3, 2, 2)))
     unpack_422(np.zeros(4, dtype=np.uint8))
+    unpack_bits(pack_bits(np.zeros(8, dtype=np.uint8)), count=8)
+    swap_bytes(np.zeros(2, dtype=np.uint16))
+    for dtype in (np.uint8, np.uint16):
+        for entry in (np.uint8, np.uint16):
+            apply_palette(np.zeros(2, dtype), table=np.zeros((1, 3), entry), first=0)

@@ -10,15 +10,33 @@ from typing import Any
 
 import numpy as np
 
+from .reference_colour import apply_palette, ybr_to_rgb
+from .reference_grey import invert, look_up, rescale, window
+from .reference_survey import find_limits, project_maximum, survey
+
 __all__ = [
     "align_bits",
+    "apply_palette",
+    "delta_decode",
+    "delta_encode",
+    "find_limits",
     "halve",
+    "invert",
+    "keep_bits",
+    "look_up",
     "pack_bits",
     "pack_planes",
+    "pixels_to_planes",
     "planes_to_pixels",
+    "project_maximum",
+    "rescale",
+    "survey",
+    "swap_bytes",
     "unpack_422",
     "unpack_bits",
     "unpack_planes",
+    "window",
+    "ybr_to_rgb",
 ]
 
 type _Array = np.ndarray[Any, np.dtype[Any]]
@@ -47,6 +65,38 @@ def align_bits(packed: _Array, *, bit_offset: int, bit_count: int) -> _Array:
 def planes_to_pixels(planes: _Array) -> _Array:
     """(samples, rows, columns) to (rows, columns, samples)."""
     return np.stack(list(planes), axis=-1)
+
+
+def pixels_to_planes(pixels: _Array) -> _Array:
+    """(rows, columns, samples) to (samples, rows, columns)."""
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+def keep_bits(samples: _Array, *, bits_stored: int, high_bit: int) -> _Array:
+    """The number that those bits are, as a two's complement where signed (PS3.5 §8.1.1)."""
+    numbers = samples.astype(object) >> (high_bit + 1 - bits_stored) & ((1 << bits_stored) - 1)
+    if samples.dtype.kind == "i":
+        numbers = numbers - ((numbers >> (bits_stored - 1)) << bits_stored)
+    return np.asarray(numbers).astype(samples.dtype)
+
+
+def swap_bytes(words: _Array) -> _Array:
+    """As numpy does it."""
+    return words.byteswap()
+
+
+def delta_encode(samples: _Array) -> _Array:
+    """The difference along axis 1; unsigned, so that it wraps."""
+    unsigned = samples.view(f"u{samples.dtype.itemsize}")
+    out = unsigned.copy()
+    out[:, 1:] -= unsigned[:, :-1]
+    return out.view(samples.dtype)
+
+
+def delta_decode(differences: _Array) -> _Array:
+    """The running sum along axis 1."""
+    unsigned = differences.view(f"u{differences.dtype.itemsize}")
+    return np.cumsum(unsigned, axis=1, dtype=unsigned.dtype).view(differences.dtype)
 
 
 def unpack_422(octets: _Array) -> _Array:
