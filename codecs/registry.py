@@ -35,6 +35,9 @@ from .syntaxes import (
     JPEG_LOSSLESS_SV1,
     JPEG_LS,
     JPEG_LS_LOSSLESS,
+    JPEG_XL,
+    JPEG_XL_JPEG,
+    JPEG_XL_LOSSLESS,
     RLE,
     SYNTAXES,
     transfer_syntax,
@@ -105,6 +108,7 @@ _J2K_PART_2 = Entry(_Module("j2k"), needs=(_IMAGECODECS,))
 _JPEG_DECODED = Entry(_Module("jpeg"), needs=(_IMAGECODECS,))
 _JPEG = replace(_JPEG_DECODED, encode=True)
 _JPEG_UID = "1.2.840.10008.1.2.4."
+_JPEG_XL = _Module("jpegxl")
 _JPEG_LS = Entry(_Module("jpegls"), encode=True, needs=(_IMAGECODECS,))
 
 _DEFAULT: Mapping[str, Entry] = MappingProxyType(
@@ -127,6 +131,9 @@ _DEFAULT: Mapping[str, Entry] = MappingProxyType(
         DEFLATED_FRAME: Entry(_Module("deflated_frame"), encode=True, needs=(_IMAGECODECS,)),
         JPEG_LS_LOSSLESS: _JPEG_LS,
         JPEG_LS: _JPEG_LS,
+        JPEG_XL_LOSSLESS: Entry(_JPEG_XL, encode=True, needs=(_IMAGECODECS,)),
+        JPEG_XL_JPEG: Entry(_JPEG_XL, needs=(_IMAGECODECS,)),
+        JPEG_XL: Entry(_JPEG_XL, needs=(_IMAGECODECS,)),
     }
 )
 
@@ -140,6 +147,7 @@ TARGETS: Mapping[str, str] = MappingProxyType(
         "deflated-frame": DEFLATED_FRAME,
         "jpegls": JPEG_LS_LOSSLESS,
         "jpegls-near": JPEG_LS,
+        "jpegxl": JPEG_XL_LOSSLESS,
         "jpeg-baseline": JPEG_BASELINE,
         "jpeg-lossless": JPEG_LOSSLESS_SV1,
         "j2k": J2K_LOSSLESS,

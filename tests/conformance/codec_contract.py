@@ -27,6 +27,13 @@ from mersey.codecs.registry import Registry
 __all__ = ["CodecContract"]
 
 
+_STAND_INS = {
+    "YBR_FULL": "RGB of 3 rows",
+    "signed 12 in 16 bit": "12 in 16 bit",
+    "signed 16 bit": "16 bit",
+}
+
+
 class CodecContract:
     """The promises of one lossless transfer syntax."""
 
@@ -67,6 +74,11 @@ class CodecContract:
             if name not in self.refused:
                 yield name, make_samples(pixels), pixels
 
+    def _image(self, name: str) -> tuple[PixelArray, PixelFormat]:
+        """The image `name`, or one like it where the transfer syntax has no form for that."""
+        pixels = IMAGES[_STAND_INS[name] if name in self.refused else name]
+        return make_samples(pixels), pixels
+
     def test_every_image_comes_back_exactly(self) -> None:
         for name, samples, pixels in self.images():
             data, stored = self.frame(samples, pixels)
@@ -96,7 +108,7 @@ class CodecContract:
             rows=st.integers(1, 40),
             columns=st.integers(1, 40),
             bits=st.integers(2, 16),
-            signed=st.booleans(),
+            signed=st.sampled_from([False] if "signed 16 bit" in self.refused else [False, True]),
             only_extremes=st.booleans(),
             seed=st.integers(0, 1 << 32),
         )
@@ -118,14 +130,14 @@ class CodecContract:
 
     @pytest.mark.parametrize("name", ["12 in 16 bit", "RGB 8 bit"])
     def test_the_same_samples_give_the_same_bytes(self, name: str) -> None:
-        samples, pixels = _image(name)
+        samples, pixels = self._image(name)
         assert self.frame(samples, pixels) == self.frame(samples.copy(), pixels)
 
     @pytest.mark.parametrize("name", ["12 in 16 bit", "signed 16 bit", "RGB 16 bit"])
     def test_samples_may_be_read_only_or_big_endian_or_lie_apart(self, name: str) -> None:
         if not self.encodes:
             pytest.skip("only decodes")
-        samples, pixels = _image(name)
+        samples, pixels = self._image(name)
         plain = self.frame(samples, pixels)
         frozen = samples.copy()
         frozen.setflags(write=False)
@@ -139,7 +151,7 @@ class CodecContract:
     def test_samples_of_another_shape_or_dtype_are_a_usage_error(self) -> None:
         if not self.encodes:
             pytest.skip("only decodes")
-        samples, pixels = _image("8 bit")
+        samples, pixels = self._image("8 bit")
         for wrong in (
             samples[:-1],
             samples.T,
@@ -153,7 +165,7 @@ class CodecContract:
 
     @pytest.mark.parametrize("buffer", [bytes, bytearray, memoryview])
     def test_frames_may_come_in_any_buffer(self, buffer: Callable[[bytes], bytes]) -> None:
-        samples, pixels = _image("12 in 16 bit")
+        samples, pixels = self._image("12 in 16 bit")
         data, stored = self.frame(samples, pixels)
         decoded = self.codec.decode(buffer(data), pixels=stored)
         np.testing.assert_array_equal(decoded, samples)
@@ -173,13 +185,13 @@ class CodecContract:
 
     @pytest.mark.parametrize("name", ["8 bit", "odd", "RGB 8 bit", "signed 12 in 16 bit"])
     def test_a_padding_byte_after_the_frame_is_no_harm(self, name: str) -> None:
-        samples, pixels = _image(name)
+        samples, pixels = self._image(name)
         data, stored = self.frame(samples, pixels)
         np.testing.assert_array_equal(self.codec.decode(data + b"\0", pixels=stored), samples)
 
     @pytest.mark.parametrize("name", ["signed 12 in 16 bit", "RGB of 4 x 4", "YBR_FULL"])
     def test_a_truncated_frame_is_an_error_or_exact_wherever_it_ends(self, name: str) -> None:
-        samples, pixels = _image(name)
+        samples, pixels = self._image(name)
         data, stored = self.frame(samples, pixels)
         step = max(1, len(data) // 400)
         errors = 0
@@ -194,7 +206,7 @@ class CodecContract:
 
     @pytest.mark.parametrize("name", ["12 in 16 bit", "RGB 8 bit"])
     def test_a_frame_of_another_size_is_refused(self, name: str) -> None:
-        samples, pixels = _image(name)
+        samples, pixels = self._image(name)
         data, stored = self.frame(samples, pixels)
         for other in (stored.with_(rows=stored.rows + 1), stored.with_(columns=65535)):
             with pytest.raises(FormatError):
@@ -209,7 +221,7 @@ class CodecContract:
 
     @pytest.mark.parametrize("seed", range(3))
     def test_a_damaged_frame_gives_an_image_of_the_right_size_or_our_error(self, seed: int) -> None:
-        samples, pixels = _image("signed 12 in 16 bit")
+        samples, pixels = self._image("signed 12 in 16 bit")
         data, stored = self.frame(samples, pixels)
         rng = np.random.default_rng(seed)
         for _ in range(60):
@@ -246,7 +258,7 @@ class CodecContract:
     def test_others_run_while_it_works(self) -> None:
         if not self.releases_gil:
             pytest.skip("numpy copies, which are over before anybody could run")
-        samples, pixels = _image("large")
+        samples, pixels = self._image("large")
         data, stored = self.frame(samples, pixels)
         assert _lets_others_run(lambda: self.codec.decode(data, pixels=stored))
         if self.encodes:
@@ -255,10 +267,6 @@ class CodecContract:
     def test_name_and_library_say_who_did_it(self) -> None:
         assert self.codec.name
         assert self.codec.library
-
-
-def _image(name: str) -> tuple[PixelArray, PixelFormat]:
-    return make_samples(IMAGES[name]), IMAGES[name]
 
 
 def _lets_others_run(call: Callable[[], object]) -> bool:
