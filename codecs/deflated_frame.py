@@ -23,6 +23,8 @@ from .uncompressed import UncompressedCodec
 __all__ = ["DeflatedFrameCodec", "open_codec"]
 
 _LEVEL = 6
+_MOST_EXPANSION = 1032
+"""258 bytes from two bits are the most that deflate can do (RFC 1951 §3.2.5)."""
 _LITTLE_ENDIAN = UncompressedCodec()
 
 
@@ -66,17 +68,20 @@ def open_codec(uid: str, *, quality: Quality | None = None) -> Codec:  # noqa: A
 def _inflate(data: Buffer, *, size: int) -> PixelArray:
     """Exactly `size` bytes: a stream of fewer or more is an error, found within `size`."""
     stream = memoryview(data).cast("B")
-    if stream.nbytes == 0:
-        raise FormatError("deflated frame of 0 bytes", offset_bytes=0)
+    if size > _MOST_EXPANSION * stream.nbytes:
+        raise FormatError(
+            f"deflated frame of {stream.nbytes} bytes, too few to inflate to {size}",
+            offset_bytes=stream.nbytes,
+        )
     try:
         octets = np.empty(size, dtype=np.uint8)
-        found = imagecodecs.deflate_decode(stream, raw=True, out=octets)
+        found = imagecodecs.deflate_decode(stream, raw=True, out=octets.data)
     except imagecodecs.DeflateError as error:
         raise FormatError(
             f"deflated frame of {stream.nbytes} bytes does not inflate to {size} bytes: {error}"
         ) from error
     except MemoryError as error:
         raise ResourceError(f"no memory for a frame of {size} bytes") from error
-    if found.size != size:
-        raise FormatError(f"deflated frame inflates to {found.size} bytes, expected {size}")
+    if len(found) != size:
+        raise FormatError(f"deflated frame inflates to {len(found)} bytes, expected {size}")
     return octets

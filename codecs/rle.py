@@ -25,6 +25,8 @@ __all__ = ["RleCodec", "open_codec"]
 _HEADER = struct.Struct("<16I")
 """The number of segments, and the offsets of 15 (PS3.5 §G.5)."""
 _MOST_SEGMENTS = 15
+_MOST_EXPANSION = 64
+"""128 bytes from two are the most that a run can do."""
 _BITS_ALLOCATED = (8, 16, 32, 64)
 
 
@@ -133,4 +135,13 @@ def _segment_bounds(octets: PixelArray, pixels: PixelFormat) -> PixelArray:
                 offset_bytes=4 * (index + 1),
             )
         least = offset + 1
-    return np.array([*offsets[:count], octets.size], dtype=np.int64)
+    bounds = np.array([*offsets[:count], octets.size], dtype=np.int64)
+    lengths = np.diff(bounds)
+    plane = pixels.rows * pixels.columns
+    if plane > _MOST_EXPANSION * int(lengths.min()):
+        segment = int(lengths.argmin())
+        raise FormatError(
+            f"RLE segment {segment + 1} of {lengths[segment]} bytes, too few for {plane} bytes",
+            offset_bytes=int(bounds[segment]),
+        )
+    return bounds

@@ -15,6 +15,7 @@ from .compiled import _kernel
 __all__ = ["pack_planes", "unpack_planes"]
 
 type _Array = np.ndarray[Any, np.dtype[Any]]
+type _Index = int | np.int64
 
 _LONGEST = 128
 """A run of more bytes takes two (PS3.5 §G.3.1)."""
@@ -97,7 +98,7 @@ def pack_planes(octets: _Array, lanes: _Array, columns: int, out: _Array, bounds
     """
     rows = octets.shape[0] // columns
     line = np.empty(columns, dtype=np.uint8)
-    place = np.int64(0)
+    place: _Index = np.int64(0)
     for segment in range(lanes.size):
         bounds[segment] = place
         lane = lanes[segment]
@@ -112,7 +113,7 @@ def pack_planes(octets: _Array, lanes: _Array, columns: int, out: _Array, bounds
 
 
 @_kernel
-def _pack_line(line: _Array, out: _Array, place: int) -> int:
+def _pack_line(line: _Array, out: _Array, place: _Index) -> _Index:
     """Runs of one row, written from `place` on; where they end.
 
     Three equal bytes are a replicate run, two only where no literal run is open before them.
@@ -137,7 +138,7 @@ def _pack_line(line: _Array, out: _Array, place: int) -> int:
 
 
 @_kernel
-def _pack_literal(line: _Array, start: int, stop: int, out: _Array, place: int) -> int:
+def _pack_literal(line: _Array, start: int, stop: int, out: _Array, place: _Index) -> _Index:
     while start < stop:
         length = min(stop - start, _LONGEST)
         out[place] = length - 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import imagecodecs
@@ -42,7 +41,7 @@ def test_precision_is_bits_stored(name: str) -> None:
 
 
 @pytest.fixture
-def lossy_efforts(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
+def lossy_efforts(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """Efforts at which libjxl gets the first sample wrong, as 0.11.2 did with some RGB."""
     efforts: set[int] = set()
     naive = imagecodecs.jpegxl_encode
@@ -54,7 +53,7 @@ def lossy_efforts(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
         return bytes(naive(samples, effort=effort, **options))
 
     monkeypatch.setattr(imagecodecs, "jpegxl_encode", encode)
-    yield efforts
+    return efforts
 
 
 def test_11_an_effort_that_is_not_exact_is_not_used(lossy_efforts: set[int]) -> None:
