@@ -38,6 +38,7 @@ from ..runtime.display import display_rule, to_display
 from ..runtime.frame_decode import FrameDecode, decode_safely
 from ..runtime.frame_read import FrameBytes, read_codestream, read_frame
 from ..runtime.source_file import SourceFile
+from ..runtime.stored_colour import with_stored_colour
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -75,6 +76,7 @@ def extract(path: Path, *, form: str, number: int, reduce: int, raw: bool) -> Ex
     """
     with SourceFile(path) as file:
         instance = index_instance(file.read_at, size_bytes=file.size_bytes, source=str(path))
+        instance = with_stored_colour(instance, file.read_at)
         frame, pixels = _frame(instance, number)
         before = file.bytes_read
         if instance.layout.deflated:

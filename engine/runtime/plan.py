@@ -21,6 +21,7 @@ from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance, ReadAt
 from ..dicom.lossy_history import LOSSY_METHODS, LossyStep, PastLoss
 from .frame_run import FrameRun
+from .stored_colour import with_stored_colour
 from .verification import Verify
 
 __all__ = ["Job", "Plan", "Source", "plan_transcode", "reader"]
@@ -149,13 +150,13 @@ def plan_transcode(job: Job) -> Plan:
         Its frames are in a syntax that cannot be decoded here; names the syntax.
     """
     source = Source.of(job.source)
-    instance = with_reader(
-        job.source,
-        lambda read_at: index_instance(
-            read_at, size_bytes=source.size_bytes, source=Path(job.source).name
-        ),
-    )
-    return decide(job, source, instance)
+
+    def read(read_at: ReadAt) -> Instance:
+        name = Path(job.source).name
+        instance = index_instance(read_at, size_bytes=source.size_bytes, source=name)
+        return with_stored_colour(instance, read_at)
+
+    return decide(job, source, with_reader(job.source, read))
 
 
 def decide(job: Job, source: Source, instance: Instance) -> Plan:
