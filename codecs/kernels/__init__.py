@@ -135,8 +135,10 @@ def warm() -> None:
         keep_bits(grey, bits_stored=7, high_bit=7)
         find_limits(grey)
         find_limits(grey, ignored=1)
-        window(grey, center=1.0, width=2.0)
-        look_up(grey, table=np.zeros(1, np.uint8), first=0)
+        for few in (grey, np.array([0, 100], dtype=dtype)):
+            window(few, center=1.0, width=2.0)
+            for entry in (np.uint8, np.uint16):
+                look_up(few, table=np.zeros(1, entry), first=0)
         invert(grey, bits_stored=8)
         survey(grey)
         project_maximum([grey, grey])

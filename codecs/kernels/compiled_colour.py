@@ -19,10 +19,10 @@ def apply_palette(indices: _Array, table: _Array, first: int, out: _Array) -> No
     last = table.size // 3 - 1
     for i in range(indices.size):
         place: Any = min(max(np.int64(indices[i]) - first, 0), last)
-        entry = 3 * place
+        entry = np.uint64(3 * place)
         out[3 * i] = table[entry]
-        out[3 * i + 1] = table[entry + 1]
-        out[3 * i + 2] = table[entry + 2]
+        out[3 * i + 1] = table[entry + np.uint64(1)]
+        out[3 * i + 2] = table[entry + np.uint64(2)]
 
 
 @_kernel

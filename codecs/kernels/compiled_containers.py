@@ -12,8 +12,10 @@ import numpy as np
 from .compiled import _kernel
 
 __all__ = [
+    "add_left_neighbour",
     "add_left_neighbours",
     "keep_bits",
+    "keep_bits_above",
     "pack_bits",
     "pixels_to_planes",
     "planes_to_pixels",
@@ -31,11 +33,15 @@ type _Array = np.ndarray[Any, np.dtype[Any]]
 
 @_kernel
 def unpack_bits(packed: _Array, out: _Array) -> None:
-    """Eight uint8 of each byte, least significant bit first."""
+    """Eight 0 and 1, least significant bit first, of each byte: one little-endian uint64.
+
+    The byte is repeated eight times, of copy ``k`` bit ``k`` is kept, and what is not 0 then
+    carries into the highest bit of its byte.
+    """
     for i in range(packed.size):
-        octet = packed[i]
-        for bit in range(8):
-            out[8 * i + bit] = (octet >> np.uint8(bit)) & np.uint8(1)
+        bits = np.uint64(packed[i]) * np.uint64(0x0101010101010101) & np.uint64(0x8040201008040201)
+        bits = (bits + np.uint64(0x7F7F7F7F7F7F7F7F)) >> np.uint64(7)
+        out[i] = bits & np.uint64(0x0101010101010101)
 
 
 @_kernel
@@ -49,8 +55,15 @@ def pack_bits(bits: _Array, out: _Array) -> None:
 
 
 @_kernel
-def keep_bits(samples: _Array, below: Any, mask: Any, sign: Any, out: _Array) -> None:
-    """The bits of `mask` after a shift down; `sign` is the bit that is extended, or 0."""
+def keep_bits(samples: _Array, mask: Any, sign: Any, out: _Array) -> None:
+    """The bits of `mask`; `sign` is the one that is extended, or 0."""
+    for i in range(samples.size):
+        out[i] = ((samples[i] & mask) ^ sign) - sign
+
+
+@_kernel
+def keep_bits_above(samples: _Array, below: Any, mask: Any, sign: Any, out: _Array) -> None:
+    """The same after a shift down by `below`, which costs half of the speed."""
     for i in range(samples.size):
         out[i] = (((samples[i] >> below) & mask) ^ sign) - sign
 
@@ -125,8 +138,9 @@ def pixels_to_planes(pixels: _Array, out: _Array) -> None:
 def subtract_left_neighbours(samples: _Array, step: int, out: _Array) -> None:
     """Shape (rows, columns x samples); the left neighbour is `step` places away."""
     for y in range(samples.shape[0]):
-        for x in range(step, samples.shape[1]):
-            out[y, x] = samples[y, x] - samples[y, x - step]
+        left, right, row = samples[y, :-step], samples[y, step:], out[y, step:]
+        for x in range(left.size):
+            row[x] = right[x] - left[x]
         for x in range(step):
             out[y, x] = samples[y, x]
 
@@ -135,9 +149,17 @@ def subtract_left_neighbours(samples: _Array, step: int, out: _Array) -> None:
 def add_left_neighbours(differences: _Array, step: int, out: _Array) -> None:
     """The inverse: each place is its difference and what came out `step` places to the left."""
     for y in range(differences.shape[0]):
-        for first in range(step):
-            total = differences[y, first]
-            out[y, first] = total
-            for x in range(first + step, differences.shape[1], step):
-                total += differences[y, x]
-                out[y, x] = total
+        for x in range(step):
+            out[y, x] = differences[y, x]
+        for x in range(step, differences.shape[1]):
+            out[y, x] = out[y, x - step] + differences[y, x]
+
+
+@_kernel
+def add_left_neighbour(differences: _Array, out: _Array) -> None:
+    """The same for a step of 1, whose sum stays in a register."""
+    for y in range(differences.shape[0]):
+        total = np.uint64(0)
+        for x in range(differences.shape[1]):
+            total += np.uint64(differences[y, x])
+            out[y, x] = total

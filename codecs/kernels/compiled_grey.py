@@ -8,7 +8,7 @@ import numpy as np
 
 from .compiled import _kernel
 
-__all__ = ["invert", "look_up", "rescale", "window"]
+__all__ = ["invert", "look_up", "rescale", "take", "window"]
 
 type _Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,7 +26,14 @@ def look_up(samples: _Array, table: _Array, first: int, out: _Array) -> None:
     last = table.size - 1
     for i in range(samples.size):
         place: Any = min(max(np.int64(samples[i]) - first, 0), last)
-        out[i] = table[place]
+        out[i] = table[np.uint64(place)]
+
+
+@_kernel
+def take(samples: _Array, table: _Array, first: int, out: _Array) -> None:
+    """The same where all samples are known to be in the table: twice as fast."""
+    for i in range(samples.size):
+        out[i] = table[np.uint64(np.int64(samples[i]) - first)]
 
 
 @_kernel

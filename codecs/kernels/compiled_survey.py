@@ -25,7 +25,7 @@ def count_values(samples: _Array, lowest: int, counts: _Array) -> Any:
         for i in range(block.size):
             least, greatest = min(least, block[i]), max(greatest, block[i])
         for i in range(block.size):
-            counts[np.int64(block[i]) - lowest] += 1
+            counts[np.uint64(np.int64(block[i]) - lowest)] += np.uint32(1)
     return least, greatest
 
 

@@ -27,9 +27,9 @@ def unpack_bits(packed: _Array, *, count: int) -> _Array:
     from . import compiled_containers
 
     size = -(-count // 8)
-    out = np.empty(8 * size, dtype=np.uint8)
+    out = np.empty(size, dtype="<u8")
     compiled_containers.unpack_bits(packed[:size], out)
-    return out[:count]
+    return out.view(np.uint8)[:count]
 
 
 def pack_bits(bits: _Array) -> _Array:
@@ -66,13 +66,13 @@ def keep_bits(samples: _Array, *, bits_stored: int, high_bit: int) -> _Array:
     unsigned = np.dtype(f"u{samples.dtype.itemsize}")
     out = np.empty_like(samples)
     sign = 1 << (bits_stored - 1) if samples.dtype.kind == "i" else 0
-    compiled_containers.keep_bits(
-        samples.reshape(-1).view(unsigned),
-        unsigned.type(high_bit + 1 - bits_stored),
-        unsigned.type((1 << bits_stored) - 1),
-        unsigned.type(sign),
-        out.reshape(-1).view(unsigned),
-    )
+    flat, kept = samples.reshape(-1).view(unsigned), out.reshape(-1).view(unsigned)
+    mask, extended = unsigned.type((1 << bits_stored) - 1), unsigned.type(sign)
+    below = high_bit + 1 - bits_stored
+    if below:
+        compiled_containers.keep_bits_above(flat, unsigned.type(below), mask, extended, kept)
+    else:
+        compiled_containers.keep_bits(flat, mask, extended, kept)
     return out
 
 
@@ -136,7 +136,8 @@ def delta_encode(samples: _Array) -> _Array:
     from . import compiled_containers
 
     out = np.empty_like(samples)
-    compiled_containers.subtract_left_neighbours(*_rows(samples), _rows(out)[0])
+    rows, step = _rows(samples)
+    compiled_containers.subtract_left_neighbours(rows, step, _rows(out)[0])
     return out
 
 
@@ -145,7 +146,11 @@ def delta_decode(differences: _Array) -> _Array:
     from . import compiled_containers
 
     out = np.empty_like(differences)
-    compiled_containers.add_left_neighbours(*_rows(differences), _rows(out)[0])
+    rows, step = _rows(differences)
+    if step == 1:
+        compiled_containers.add_left_neighbour(rows, _rows(out)[0])
+    else:
+        compiled_containers.add_left_neighbours(rows, step, _rows(out)[0])
     return out
 
 

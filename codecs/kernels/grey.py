@@ -5,9 +5,13 @@ Samples are sample values, of any integer or float dtype and any shape.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+
+from ..errors import UsageError
+from .survey import find_limits
 
 __all__ = ["WindowFunction", "invert", "look_up", "rescale", "window"]
 
@@ -33,7 +37,13 @@ def look_up(samples: _Array, *, table: _Array, first: int) -> _Array:
     from . import compiled_grey
 
     out = np.empty(samples.shape, dtype=table.dtype)
-    compiled_grey.look_up(samples.reshape(-1), table, first, out.reshape(-1))
+    span = _span(samples)
+    if span is None:
+        compiled_grey.look_up(samples.reshape(-1), table, first, out.reshape(-1))
+        return out
+    # The table of the values that there are needs no check of its ends.
+    places = np.clip(np.arange(span[0], span[1] + 1) - first, 0, table.size - 1)
+    compiled_grey.take(samples.reshape(-1), table[places], span[0], out.reshape(-1))
     return out
 
 
@@ -76,48 +86,68 @@ def window(
     array
         `dtype`, of the shape of `samples`.
     """
+    if width < 1 if function == "LINEAR" else width <= 0:
+        raise UsageError(f"a window of width {width} for {function}")
+    line = _Line(center, width, function, slope, intercept, inverse, dtype)
+    span = _span(samples)
+    if span is None:
+        return line.levels(samples)
     from . import compiled_grey
 
-    if function == "SIGMOID":
-        return _sigmoid(samples, center, width, slope, intercept, inverse, dtype)
-    shift = 0.5 if function == "LINEAR" else 0.0
-    middle, length = center - shift, width - 2 * shift
+    table = line.levels(np.arange(span[0], span[1] + 1))
     out = np.empty(samples.shape, dtype=dtype)
-    compiled_grey.window(
-        samples.reshape(-1),
-        float(slope),
-        float(intercept),
-        (middle - length / 2, middle + length / 2),
-        float(middle),
-        float(length) or 1.0,  # a threshold: nothing lies between its edges
-        float(np.iinfo(dtype).max),
-        inverse,
-        out.reshape(-1),
-    )
+    compiled_grey.take(samples.reshape(-1), table, span[0], out.reshape(-1))
     return out
 
 
-def _sigmoid(
-    samples: _Array,
-    center: float,
-    width: float,
-    slope: float,
-    intercept: float,
-    inverse: bool,
-    dtype: type[np.uint8 | np.uint16],
-) -> _Array:
-    """By a table of all values where there are few: the exponential is numpy's, for both."""
-    top = np.iinfo(dtype).max
-
-    def levels(values: _Array) -> _Array:
-        with np.errstate(over="ignore", invalid="ignore"):
-            value = values * np.float64(slope) + intercept
-            level = np.rint(top / (1 + np.exp(-4 * (value - center) / width)))
-        level = np.nan_to_num(level)
-        return np.asarray(top - level if inverse else level).astype(dtype)
-
+def _span(samples: _Array) -> tuple[int, int] | None:
+    """The least and the greatest, where a table of all between is worth its making."""
     if samples.dtype.kind == "f" or samples.dtype.itemsize > 2:
-        return levels(samples)
-    ends = np.iinfo(samples.dtype)
-    table = levels(np.arange(ends.min, ends.max + 1))
-    return look_up(samples, table=table, first=int(ends.min))
+        return None
+    limits = find_limits(samples)
+    if limits is None or samples.size <= 2 * (int(limits[1]) - int(limits[0])):
+        return None
+    return int(limits[0]), int(limits[1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One of the three functions, value by value."""
+
+    center: float
+    width: float
+    function: WindowFunction
+    slope: float
+    intercept: float
+    inverse: bool
+    dtype: type[np.uint8 | np.uint16]
+
+    def levels(self, samples: _Array) -> _Array:
+        if self.function == "SIGMOID":
+            return self._curve(samples)
+        from . import compiled_grey
+
+        shift = 0.5 if self.function == "LINEAR" else 0.0
+        middle, length = self.center - shift, self.width - 2 * shift
+        out = np.empty(samples.shape, dtype=self.dtype)
+        compiled_grey.window(
+            samples.reshape(-1),
+            float(self.slope),
+            float(self.intercept),
+            (middle - length / 2, middle + length / 2),
+            float(middle),
+            float(length) or 1.0,  # a threshold: nothing lies between its edges
+            float(np.iinfo(self.dtype).max),
+            self.inverse,
+            out.reshape(-1),
+        )
+        return out
+
+    def _curve(self, samples: _Array) -> _Array:
+        """numpy's exponential, which is vectorised and whose bits the twin shares."""
+        top = np.iinfo(self.dtype).max
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = samples * np.float64(self.slope) + self.intercept
+            level = np.rint(top / (1 + np.exp(-4 * (value - self.center) / self.width)))
+        level = np.nan_to_num(level)
+        return np.asarray(top - level if self.inverse else level).astype(self.dtype)

@@ -17,7 +17,7 @@ def survey(samples: _Array) -> tuple[int, int, int, _Array]:
     lowest = int(np.iinfo(samples.dtype).min)
     length = int(np.iinfo(samples.dtype).max) - lowest + 1
     counts = np.bincount(samples.reshape(-1).astype(np.int64) - lowest, minlength=length)
-    return int(samples.min()), int(samples.max()), lowest, counts
+    return int(samples.min()), int(samples.max()), lowest, counts.astype(np.uint32)
 
 
 def find_limits(samples: _Array, *, ignored: int | None = None) -> tuple[Any, Any] | None:

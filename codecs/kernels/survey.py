@@ -15,7 +15,7 @@ type _Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """`counts` (int64) has one place for each value of the dtype, from `lowest` on."""
+    """`counts` (uint32) has one place for each value of the dtype, from `lowest` on."""
 
     least: int
     greatest: int
@@ -28,7 +28,7 @@ def survey(samples: _Array) -> Survey:
     from . import compiled_survey
 
     ends = np.iinfo(samples.dtype)
-    counts = np.zeros(int(ends.max) - int(ends.min) + 1, dtype=np.int64)
+    counts = np.zeros(int(ends.max) - int(ends.min) + 1, dtype=np.uint32)
     least, greatest = compiled_survey.count_values(samples.reshape(-1), int(ends.min), counts)
     return Survey(int(least), int(greatest), int(ends.min), counts)
 
