@@ -101,7 +101,8 @@ def unpack_planes(
     from . import compiled_rle
 
     report = np.zeros(3, dtype=np.int64)
-    compiled_rle.unpack_planes(data, bounds, lanes, out, report)
+    plane = np.empty(out.shape[0] + 1, dtype=np.uint8)
+    compiled_rle.unpack_planes(data, bounds, lanes, out, plane, report)
     fault, segment, place = report.tolist()
     return fault, segment, place
 
@@ -148,6 +149,9 @@ def warm() -> None:
     pixels_to_planes(planes_to_pixels(colour.reshape(3, 2, 2)))
     unpack_422(np.zeros(4, dtype=np.uint8))
     unpack_bits(pack_bits(np.zeros(8, dtype=np.uint8)), count=8)
+    lane = np.zeros(1, dtype=np.int64)
+    packed, bounds = pack_planes(np.zeros((2, 1), np.uint8), lanes=lane, columns=2)
+    unpack_planes(packed, bounds=bounds, lanes=lane, out=np.zeros((2, 1), np.uint8))
     swap_bytes(np.zeros(2, dtype=np.uint16))
     for dtype in (np.uint8, np.uint16):
         for entry in (np.uint8, np.uint16):
