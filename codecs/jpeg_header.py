@@ -7,12 +7,13 @@ without a scan of some component, is refused here. Decodes nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from .errors import CodestreamError, UnsupportedError
-from .pixels import Buffer
+from .pixels import Buffer, PixelArray
 
 __all__ = ["JpegComponent", "JpegHeader", "read_jpeg_header"]
 
@@ -45,8 +46,9 @@ encoders write some ten."""
 _ADOBE = b"Adobe"
 _ADOBE_BYTES = 12
 """Shorter Adobe segments end before the transform flag and say nothing, as in libjpeg."""
-_END_OF_DATA = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
-"""The marker after entropy-coded data: no stuffed byte (FF00), no restart marker."""
+_INSIDE_DATA = np.zeros(256, np.bool_)
+_INSIDE_DATA[[0x00, *range(0xD0, 0xD8), 0xFF]] = True
+"""What may follow FF in entropy-coded data: a stuffed byte, a restart marker, a fill byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def read_jpeg_header(data: Buffer) -> JpegHeader:
 def _segments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
     """Code, offset and parameters of each marker from SOI to EOI; scan data is passed over."""
     position = 2
+    ends: PixelArray | None = None
     while True:
         start = position
         while position < view.nbytes and view[position] == 0xFF:
@@ -154,10 +157,19 @@ def _segments(view: memoryview) -> Iterator[tuple[int, int, memoryview]]:
         yield code, start, view[position + 2 : position + length]
         position += length
         if code == _SOS:
-            found = _END_OF_DATA.search(view, position)
-            if found is None:
+            ends = _markers(view) if ends is None else ends
+            following = np.searchsorted(ends, position)
+            if following == ends.size:
                 raise _truncated(view)
-            position = found.start()
+            position = int(ends[following])
+
+
+def _markers(view: memoryview) -> PixelArray:
+    """Where FF is followed by what ends entropy-coded data, in one pass for all scans."""
+    octets = np.frombuffer(view, np.uint8)
+    candidates = np.flatnonzero(octets[:-1] == 0xFF)
+    found: PixelArray = candidates[~_INSIDE_DATA[octets[candidates + 1]]]
+    return found
 
 
 class _Walk:
