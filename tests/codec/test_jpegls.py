@@ -219,6 +219,15 @@ def test_a_codestream_that_lacks_nothing_but_its_end_marker_is_read() -> None:
     np.testing.assert_array_equal(_LOSSLESS.decode(data[:-2], pixels=pixels), samples)
 
 
+def test_fill_bytes_before_a_marker_are_read() -> None:
+    pixels = pixel_format(64, 64, 12)
+    samples = make_samples(pixels)
+    data = _LOSSLESS.encode(samples, pixels=pixels).data
+    filled = data[:-2] + b"\xff\xff\xff\xd9"
+    assert read_jpegls_header(filled).end_bytes == len(filled)
+    np.testing.assert_array_equal(_LOSSLESS.decode(filled, pixels=pixels), samples)
+
+
 def _sof(data: bytes) -> bytearray:
     changed = bytearray(data)
     assert changed[2:4] == b"\xff\xf7"
