@@ -36,7 +36,7 @@ from .reduction import halve
 from .samples import require_samples
 from .syntaxes import JPEG_BASELINE, JPEG_LOSSLESS_SV1
 
-__all__ = ["JpegCodec", "open_codec"]
+__all__ = ["JpegCodec", "open_codec", "require_agreement", "to_container"]
 
 _SOF = 0xFFC0
 _NAMES = {
@@ -85,9 +85,9 @@ class JpegCodec:
     def decode(self, data: Buffer, *, pixels: PixelFormat, reduce: int = 0) -> PixelArray:
         """Decode a whole frame; `reduce` halves the decoded image by area."""
         header = read_jpeg_header(data)
-        _require_agreement(header, pixels)
+        require_agreement(header, pixels)
         samples = _decode(memoryview(data).cast("B")[: header.end_bytes], header)
-        return halve(_to_container(samples, header, pixels), pixels=pixels, reduce=reduce)
+        return halve(to_container(samples, header, pixels), pixels=pixels, reduce=reduce)
 
     def encode(self, samples: PixelArray, *, pixels: PixelFormat) -> Encoded:
         """Encode a frame. Lossless keeps whole containers where unused bits hold something."""
@@ -114,7 +114,13 @@ def open_codec(uid: str, *, quality: Quality | None = None) -> Codec:
     return JpegCodec(_NAMES[uid.rpartition(".")[2]])
 
 
-def _require_agreement(header: JpegHeader, pixels: PixelFormat) -> None:
+def require_agreement(header: JpegHeader, pixels: PixelFormat) -> None:
+    """Refuse a codestream that is not of the size, or not for the container, of `pixels`.
+
+    Raises
+    ------
+    CodestreamError, UnsupportedError
+    """
     found = (header.rows, header.columns, len(header.components))
     expected = (pixels.rows, pixels.columns, pixels.samples)
     if found != expected:
@@ -154,7 +160,7 @@ def _decode(codestream: memoryview, header: JpegHeader) -> PixelArray:
     return samples
 
 
-def _to_container(samples: PixelArray, header: JpegHeader, pixels: PixelFormat) -> PixelArray:
+def to_container(samples: PixelArray, header: JpegHeader, pixels: PixelFormat) -> PixelArray:
     """Samples of `precision` bits as Pixel Representation, Bits Stored and Allocated have them."""
     samples = samples.astype(f"u{pixels.dtype.itemsize}", copy=False)
     if pixels.signed:

@@ -17,6 +17,7 @@ from ...codecs.samples import fit_samples
 __all__ = ["Verify", "verify_frame"]
 
 _SOC = b"\xff\x4f"
+_JPEG_LOSSLESS = "jpeg-lossless"
 
 type Verify = Literal["off", "self", "independent"]
 
@@ -27,7 +28,8 @@ def verify_frame(
     """Decode `data`, which `encoder` made of `samples`, and compare.
 
     ``self`` decodes with the encoder's own library; ``independent`` with another one (OpenJPEG
-    for what OpenJPH encoded), and where there is no other one that can, with its own.
+    for what OpenJPH encoded, liblj92 for lossless JPEG), and where there is no other one that
+    can, with its own.
 
     Raises
     ------
@@ -59,6 +61,10 @@ def _decode(data: Buffer, *, encoder: Codec, pixels: PixelFormat, verify: Verify
             return decode_independently(data, pixels=pixels)
         except UnsupportedError:
             pass  # more bits than it keeps exactly: one opinion is all there is
+    if verify == "independent" and encoder.name == _JPEG_LOSSLESS:
+        from ...codecs.jpeg_independent import decode_lossless_independently
+
+        return decode_lossless_independently(data, pixels=pixels)
     return encoder.decode(data, pixels=pixels)
 
 

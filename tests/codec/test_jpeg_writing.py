@@ -6,14 +6,16 @@ import imagecodecs
 import numpy as np
 import pytest
 from codec_images import IMAGES, make_samples, pixel_format
-from jpeg_streams import decode_dct
-from mersey.codecs.errors import UnsupportedError, UsageError
+from jpeg_streams import decode_dct, lossless_jpeg
+from mersey.codecs.errors import IntegrityError, UnsupportedError, UsageError
 from mersey.codecs.jpeg_header import read_jpeg_header
+from mersey.codecs.jpeg_independent import decode_lossless_independently
 from mersey.codecs.jpeg_writing import jpeg_bytes
 from mersey.codecs.pixels import PixelArray, PixelFormat
 from mersey.codecs.quality import Quality, psnr_db
 from mersey.codecs.registry import Registry
 from mersey.codecs.syntaxes import JPEG_BASELINE, JPEG_LOSSLESS_SV1
+from mersey.engine.runtime.verification import verify_frame
 
 _GREY = pixel_format(120, 133, 8)
 _RGB = pixel_format(120, 134, 8, samples=3, photometric="RGB")
@@ -164,3 +166,48 @@ def test_the_library_told_ycbcr_would_lose_lossless_samples() -> None:
     )
     decoded = imagecodecs.jpeg8_decode(naive, colorspace="RGB", outcolorspace="RGB")
     assert not np.array_equal(decoded, samples)
+
+
+def test_another_implementation_reads_what_lossless_jpeg_was_written() -> None:
+    codec = Registry.default().encoder(JPEG_LOSSLESS_SV1)
+    seen = 0
+    for name, pixels in IMAGES.items():
+        samples = make_samples(pixels)
+        try:
+            data = codec.encode(samples, pixels=pixels).data
+        except UnsupportedError:
+            continue
+        decoded = decode_lossless_independently(data, pixels=pixels)
+        np.testing.assert_array_equal(decoded, samples, err_msg=name)
+        assert decoded.dtype == samples.dtype
+        seen += 1
+    assert seen == len(IMAGES) - 7
+
+
+@pytest.mark.parametrize(
+    "settings", [{"restart_rows": 2}, {"point_transform": 1}, {"interleaved": False}]
+)
+def test_what_the_other_implementation_would_get_wrong_it_is_not_asked(
+    settings: dict[str, int],
+) -> None:
+    samples = make_samples(_RGB)
+    data = lossless_jpeg(samples, precision=8, **settings)
+    lost_bits = settings.get("point_transform", 0)
+    right = samples >> lost_bits << lost_bits
+    np.testing.assert_array_equal(
+        Registry.default().decoder(JPEG_LOSSLESS_SV1).decode(data, pixels=_RGB), right
+    )
+    assert not np.array_equal(imagecodecs.ljpeg_decode(data), right)
+    with pytest.raises(UnsupportedError):
+        decode_lossless_independently(data, pixels=_RGB)
+
+
+def test_a_frame_that_was_spoilt_does_not_pass_verification() -> None:
+    pixels = pixel_format(30, 40, 12)
+    samples = make_samples(pixels)
+    codec = Registry.default().encoder(JPEG_LOSSLESS_SV1)
+    data = codec.encode(samples, pixels=pixels).data
+    verify_frame(data, samples, encoder=codec, pixels=pixels, verify="independent")
+    samples[7, 7] ^= 1
+    with pytest.raises(IntegrityError):
+        verify_frame(data, samples, encoder=codec, pixels=pixels, verify="independent")
