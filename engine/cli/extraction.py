@@ -34,7 +34,8 @@ from ..dicom.frame_index import Frame
 from ..dicom.indexing import index_instance
 from ..dicom.inflation import inflate
 from ..dicom.instance import Instance, ReadAt
-from ..runtime.display import display_rule, to_display
+from ..runtime.display import to_display
+from ..runtime.display_headers import DISPLAY_KEYWORDS, display_rule
 from ..runtime.frame_decode import FrameDecode, decode_safely
 from ..runtime.frame_read import FrameBytes, read_codestream, read_frame
 from ..runtime.source_file import SourceFile
@@ -220,17 +221,6 @@ def _raw_image(samples: PixelArray) -> PixelArray:
     return samples
 
 
-_DISPLAY_KEYWORDS = [
-    "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation",
-    "PixelPaddingValue", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
-    "WindowCenter", "WindowWidth", "VOILUTFunction",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-    *(f"{c}PaletteColorLookupTable{what}" for c in ("Red", "Green", "Blue")
-      for what in ("Data", "Descriptor")),
-    *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
-]  # fmt: skip
-
-
 def _headers(path: Path) -> Dataset:
     from pydicom import dcmread
 
@@ -239,7 +229,7 @@ def _headers(path: Path) -> Dataset:
         warnings.simplefilter("ignore")
         try:
             return dcmread(
-                path, stop_before_pixels=True, force=True, specific_tags=_DISPLAY_KEYWORDS
+                path, stop_before_pixels=True, force=True, specific_tags=DISPLAY_KEYWORDS
             )
         except Exception as error:
             raise DicomError(

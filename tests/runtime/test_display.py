@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mersey.codecs.errors import DicomError, UnsupportedError
 from mersey.codecs.pixels import PixelFormat
-from mersey.engine.runtime.display import DisplayRule, Window, display_rule, to_display
+from mersey.engine.runtime.display import DisplayRule, Window, to_display
+from mersey.engine.runtime.display_headers import display_rule
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_windowing
+from pydicom.sequence import Sequence
 from sample_study import SampleStudy
 
 _GREY16 = PixelFormat(1, 5)
@@ -57,7 +62,7 @@ def test_the_window_applies_to_rescaled_values() -> None:
 
 def test_monochrome1_shows_its_smallest_value_white() -> None:
     rule = display_rule(_headers(PhotometricInterpretation="MONOCHROME1"), frame_index=0)
-    assert _shown([10, 20, 30], rule, PixelFormat(1, 3, photometric="MONOCHROME1")) == [255, 128, 0]
+    assert _shown([10, 20, 30], rule, PixelFormat(1, 3, photometric="MONOCHROME1")) == [255, 127, 0]
 
 
 def test_without_a_window_the_extremes_are_black_and_white_padding_left_out() -> None:
@@ -143,9 +148,10 @@ def test_a_palette_is_applied() -> None:
 
 def test_a_palette_without_tables_is_unsupported() -> None:
     pixels = PixelFormat(1, 2, bits_allocated=8, bits_stored=8, photometric="PALETTE COLOR")
-    rule = display_rule(_headers(PhotometricInterpretation="PALETTE COLOR"), frame_index=0)
     with pytest.raises(UnsupportedError, match="palette"):
-        to_display(np.zeros((1, 2), np.uint8), pixels=pixels, rule=rule)
+        display_rule(_headers(PhotometricInterpretation="PALETTE COLOR"), frame_index=0)
+    with pytest.raises(UnsupportedError, match="palette"):
+        to_display(np.zeros((1, 2), np.uint8), pixels=pixels, rule=DisplayRule())
 
 
 def test_ybr_full_becomes_rgb() -> None:
@@ -169,3 +175,68 @@ def test_attributes_that_do_not_parse_are_a_dicom_error() -> None:
     headers.add_new("WindowWidth", "LO", "open")
     with pytest.raises(DicomError, match="do not parse"):
         display_rule(headers, frame_index=0)
+
+
+def _lut(descriptor: list[int], values: list[int]) -> Sequence:
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", descriptor)
+    item.add_new("LUTData", "US", values)
+    return Sequence([item])
+
+
+def test_a_modality_table_comes_before_the_window() -> None:
+    headers = _headers(
+        ModalityLUTSequence=_lut([4, 10, 16], [1000, 400, 0, 200]), PixelRepresentation=0
+    )
+    rule = display_rule(headers, frame_index=0)
+    assert _shown([9, 10, 11, 12, 13, 99], rule) == [255, 255, 102, 0, 51, 51]
+    window = Window(500, 1000, "LINEAR_EXACT")
+    assert _shown([10, 11, 12], replace(rule, window=window)) == [255, 102, 0]
+
+
+def test_the_modality_table_of_a_real_file_is_applied_as_pydicom_does(shared_data: Path) -> None:
+    ds = dcmread(shared_data / "dicom/mono_uncompressed/pydicomdata__mlut_18.dcm")
+    samples = np.frombuffer(ds.PixelData, "<i2").reshape(ds.Rows, ds.Columns)
+    pixels = PixelFormat(ds.Rows, ds.Columns, bits_stored=12, high_bit=11, signed=True)
+    rule = display_rule(ds, frame_index=0)
+    assert rule.modality is not None
+    values = (samples << 4) >> 4
+    expected = apply_modality_lut(values, ds)
+    np.testing.assert_array_equal(rule.modality.apply(values), expected)
+    assert to_display(samples, pixels=pixels, rule=rule).max() == 255
+
+
+def test_a_voi_table_is_scaled_to_its_bits_and_inverted_last() -> None:
+    voi = _lut([3, 0, 12], [0, 4095, 2048])
+    rule = display_rule(_headers(VOILUTSequence=voi), frame_index=0)
+    assert _shown([0, 1, 2, 9], rule) == [0, 255, 128, 128]
+    shifted = replace(rule, slope=2.0, intercept=-2.0)
+    assert _shown([1, 2], shifted) == [0, 128]
+    inverse = replace(rule, inverse=True)
+    assert _shown([0, 1, 2], inverse) == [255, 0, 127]
+
+
+def test_a_window_comes_before_a_voi_table() -> None:
+    voi = _lut([2, 0, 8], [255, 0])
+    headers = _headers(VOILUTSequence=voi, WindowCenter=1, WindowWidth=2)
+    assert _shown([0, 1], display_rule(headers, frame_index=0)) == [0, 255]
+
+
+def test_a_table_shorter_than_its_descriptor_is_a_dicom_error() -> None:
+    with pytest.raises(DicomError, match="expected 9"):
+        display_rule(_headers(VOILUTSequence=_lut([9, 0, 8], [255, 0])), frame_index=0)
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+def test_a_window_of_no_width_is_a_threshold(function: str) -> None:
+    rule = DisplayRule(window=Window(100, 0, function))  # type: ignore[arg-type]
+    edge = 99 if function == "LINEAR" else 100
+    assert _shown([edge, edge + 1], rule) == [0, 255]
+
+
+def test_colours_of_more_bits_show_their_upper_ones() -> None:
+    pixels = PixelFormat(1, 1, samples=3, bits_stored=12, high_bit=11, photometric="RGB")
+    picture = to_display(
+        np.array([[[0xF800, 0x0FFF, 0x0010]]], np.uint16), pixels=pixels, rule=DisplayRule()
+    )
+    assert picture.tolist() == [[[128, 255, 1]]]
