@@ -14,10 +14,10 @@ import numpy as np
 from ...codecs.codestream import CodestreamLayout, scan_codestream
 from ...codecs.errors import FormatError, UnsupportedError, UsageError
 from ...codecs.pixels import PixelArray, PixelFormat
+from ...codecs.png import png_bytes
 from ...codecs.syntaxes import HTJ2K, J2K
 from ..runtime.frame_decode import FrameDecode, decode_safely
 from ..runtime.source_file import SourceFile
-from .png import png_bytes
 
 __all__ = ["DecodedImage", "decode_file", "npy_file", "png_file"]
 
@@ -97,8 +97,9 @@ def png_file(image: DecodedImage) -> bytes:
     if samples.dtype.kind == "i":
         samples = samples.astype(np.int32) + (1 << (precision - 1))
     dtype = np.uint8 if precision <= 8 else np.uint16
-    spare = np.dtype(dtype).itemsize * 8 - precision
-    return png_bytes(samples.astype(dtype) << dtype(spare), text={"Comment": image.description})
+    image_samples = samples.astype(dtype)
+    image_samples <<= image_samples.dtype.itemsize * 8 - precision
+    return png_bytes(image_samples, text={"Comment": image.description})
 
 
 def _pixels(layout: CodestreamLayout) -> PixelFormat:

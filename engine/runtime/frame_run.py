@@ -32,6 +32,8 @@ from .verification import Verify, verify_frame
 __all__ = ["RUN_BYTES", "FrameRun", "RunResult", "execute_run", "plan_runs", "warm"]
 
 RUN_BYTES = 8 << 20
+_SLOWEST, _SLOWEST_SEARCH = 2e6, 4e5
+"""Bytes of samples a second; an encoder that aims at a quality encodes a frame many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class FrameRun:
     @property
     def time_limit_s(self) -> float:
         """How long a worker may take: generous for the slowest codec on a busy machine."""
-        return 4.0 + len(self.frames) * self.pixels.decoded_bytes / 2e6
+        bytes_per_s = _SLOWEST if SYNTAXES[self.target_uid].lossless else _SLOWEST_SEARCH
+        return 4.0 + len(self.frames) * self.pixels.decoded_bytes / bytes_per_s
 
     @property
     def weight_bytes(self) -> int:
