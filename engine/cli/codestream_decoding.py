@@ -97,7 +97,7 @@ def png_file(image: DecodedImage) -> bytes:
     if samples.dtype.kind == "i":
         samples = samples.astype(np.int32) + (1 << (precision - 1))
     dtype = np.uint8 if precision <= 8 else np.uint16
-    image_samples = samples.astype(dtype)
+    image_samples: PixelArray = samples.astype(dtype)
     image_samples <<= image_samples.dtype.itemsize * 8 - precision
     return png_bytes(image_samples, text={"Comment": image.description})
 
