@@ -101,3 +101,42 @@ def test_a_name_of_the_longest_length_works(tmp_path: Path) -> None:
         part.write(b"x")
         part.publish()
     assert target.read_bytes() == b"x"
+
+
+def test_another_head_moves_what_is_behind_it(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    with PartFile(target, identity="x") as part:
+        part.write(b"head", b"body" * 1000)
+        part.replace_head(4, [b"another ", b"head"])
+        part.write(b"tail")
+        assert part.position == 12 + 4000 + 4
+        part.patch(0, b"A")
+        assert part.read_at(0, 12) == b"Another head"
+        part.publish()
+    assert target.read_bytes() == b"Another head" + b"body" * 1000 + b"tail"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_file_killed_with_another_head_starts_afresh(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    with PartFile(target, identity="x") as part:
+        part.write(b"head", bytes(STRETCH))
+        part.add_frames([STRETCH], note=1)
+        part.replace_head(4, [b"another head"])
+        with pytest.raises(ResourceError), PartFile(target, identity="x"):
+            pass
+    with PartFile(target, identity="x") as part:
+        assert (part.position, part.frame_lengths, part.notes) == (0, [], [])
+
+
+def test_notes_come_back_with_the_frames_they_were_made_for(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    with PartFile(target, identity="x") as part:
+        for number in range(3):
+            part.write(bytes(STRETCH))
+            part.add_frames([STRETCH], note={"number": number})
+        part.write(b"more")
+        part.add_frames([4], note={"number": 3})  # not yet durable
+    with PartFile(target, identity="x") as part:
+        assert part.notes == [{"number": number} for number in range(3)]
+        assert part.frame_lengths == [STRETCH] * 3
