@@ -80,6 +80,7 @@ class JpegCodec:
             planar=0,
             photometric="YBR_FULL_422" if colour else pixels.photometric,
             bits_allocated=8,
+            high_bit=pixels.bits_stored - 1,
         )
 
     def decode(self, data: Buffer, *, pixels: PixelFormat, reduce: int = 0) -> PixelArray:
