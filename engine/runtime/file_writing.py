@@ -5,9 +5,11 @@ Synchronous: a worker does small files with it, the pipeline runs it in a thread
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -27,11 +29,36 @@ from .worker import WorkerError
 __all__ = ["FileWriting"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the header has to say of the frames: see RunResult."""
+
+    is_lossy: bool = False
+    keeps_rules: bool = True
+
+    def joined(self, other: _Head) -> _Head:
+        """What it has to say of the frames of both."""
+        return _Head(self.is_lossy or other.is_lossy, self.keeps_rules and other.keeps_rules)
+
+    def transfer_syntax(self, plan: Plan) -> str:
+        """The target's, or that of the source where frames break the rules of the target's."""
+        return plan.job.target_uid if self.keeps_rules else plan.instance.transfer_syntax_uid
+
+    def warnings(self, plan: Plan) -> tuple[str, ...]:
+        if self.transfer_syntax(plan) == plan.job.target_uid:
+            return ()
+        return (
+            f"progressive, but not all frames meet the rules of {plan.job.target_uid}: "
+            f"the transfer syntax stays {plan.instance.transfer_syntax_uid}",
+        )
+
+
 class FileWriting:
     """The target of a plan in the making; `done_frames` of it are there when it is opened.
 
     The header is written when the first run has shown whether anything is lost, and written
-    again at the end where a later one shows more: near-lossless frames may come out exact.
+    again at the end where a later one shows more: near-lossless frames may come out exact, and
+    rearranged ones may break a rule of the transfer syntax that the first ones promised.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -39,8 +66,8 @@ class FileWriting:
         self._stack = ExitStack()
         self._encapsulated = SYNTAXES[plan.job.target_uid].encapsulated
         self._has_head = False
-        self._head_is_lossy = plan.lossy is not None
-        self._is_lossy = False
+        self._head = _Head(is_lossy=plan.lossy is not None)
+        self._found = _Head()
         self._encoded_bytes = 0
         self._stretches: list[tuple[int, bytes]] = []
         self.done_frames = 0
@@ -71,17 +98,17 @@ class FileWriting:
         return Part10Writer(
             plan.instance,
             reader(self._source),
-            transfer_syntax_uid=plan.job.target_uid,
+            transfer_syntax_uid=self._head.transfer_syntax(plan),
             pixels=plan.pixels,
             frame_count=plan.frame_count,
-            lossy=plan.lossy if self._head_is_lossy else None,
+            lossy=plan.lossy if self._head.is_lossy else None,
             past_loss=plan.past_loss,
         )
 
-    def _begin(self, *, is_lossy: bool) -> None:
-        """Write the header that goes with frames that have, or have not, lost something."""
-        if is_lossy != self._head_is_lossy:
-            self._head_is_lossy = is_lossy
+    def _begin(self, head: _Head) -> None:
+        """Write the header that goes with what the frames turned out to be."""
+        if head != self._head:
+            self._head = head
             self._writer = self._new_writer()
         for chunk in self._writer.header():
             self._part.write(chunk)
@@ -89,7 +116,8 @@ class FileWriting:
 
     def _resume(self) -> None:
         notes = self._part.notes
-        self._head_is_lossy = notes[0]["lossy"]
+        found = [_Head(note["lossy"], note["keeps_rules"]) for note in notes]
+        self._head = found[0]
         self._writer = self._new_writer()
         for _ in self._writer.header():  # the writer learns its own length by making the header
             pass
@@ -97,25 +125,26 @@ class FileWriting:
         self._writer.add_lengths(self._part.frame_lengths)
         self._encoded_bytes = sum(self._part.frame_lengths)
         self.done_frames = sum(note["frames"] for note in notes)
-        self._is_lossy = any(note["lossy"] for note in notes)
+        self._found = functools.reduce(_Head.joined, found)
         digests = [bytes.fromhex(digest) for note in notes for digest in note["digests"]]
         self._note_stretches(self._part.frame_lengths, digests)
 
     def add(self, result: RunResult) -> None:
         """Append the frames of the next run."""
         if not self._has_head:
-            self._begin(is_lossy=result.lossy)
+            self._begin(_Head(result.lossy, result.keeps_rules))
         pieces: Iterable[Buffer] = result.data
         if self._encapsulated:
             pieces = chain.from_iterable(map(frame_item, result.data))
         self._part.write(*pieces)
         self._writer.add_lengths(result.lengths)
         self._encoded_bytes += sum(result.lengths)
-        self._is_lossy |= result.lossy
+        self._found = self._found.joined(_Head(result.lossy, result.keeps_rules))
         self._note_stretches(result.lengths, result.digests)
         note = {
             "frames": result.frames,
             "lossy": result.lossy,
+            "keeps_rules": result.keeps_rules,
             "digests": [digest.hex() for digest in result.digests],
         }
         self._part.add_frames(result.lengths, note=note)
@@ -129,13 +158,13 @@ class FileWriting:
         """Write what comes after the frames and publish the file."""
         plan = self._plan
         if not self._has_head:
-            self._begin(is_lossy=False)
-        if self._is_lossy != self._head_is_lossy:
+            self._begin(self._found)
+        if self._found != self._head:
             self._replace_head()
         frames_end = self._part.position
         for chunk in self._writer.trailer():
             self._part.write(chunk)
-        if self._is_lossy:
+        if self._found.is_lossy:
             self._writer.set_ratio(plan.pixel_bytes / max(self._encoded_bytes, 1))
         for offset_bytes, data in self._writer.patches():
             self._part.patch(offset_bytes, data)
@@ -153,14 +182,14 @@ class FileWriting:
             frames=done,
             pixel_bytes=plan.pixel_bytes // max(plan.frame_count, 1) * done,
             resumed_frames=self.done_frames,
-            lossy=self._is_lossy,
-            warnings=(*plan.instance.warnings, *warnings),
+            lossy=self._found.is_lossy,
+            warnings=(*plan.instance.warnings, *self._found.warnings(plan), *warnings),
         )
 
     def _replace_head(self) -> None:
         written = self._writer
         assert written.header_bytes is not None
-        self._head_is_lossy = self._is_lossy
+        self._head = self._found
         self._writer = self._new_writer()
         self._part.replace_head(written.header_bytes, self._writer.header())
         self._writer.add_lengths(written.lengths)

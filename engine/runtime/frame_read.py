@@ -13,7 +13,14 @@ from ...codecs.errors import CodestreamError, FormatError
 from ..dicom.frame_index import Frame, Span
 from ..dicom.instance import ReadAt
 
-__all__ = ["FrameBytes", "plan_prefix", "read_codestream", "read_frame", "read_layout"]
+__all__ = [
+    "FrameBytes",
+    "plan_prefix",
+    "read_bytes",
+    "read_codestream",
+    "read_frame",
+    "read_layout",
+]
 
 _HEAD_BYTES = 256
 """Holds the main header of most .202 frames, and is less than their smallest image."""
@@ -54,7 +61,7 @@ def read_frame(read_at: ReadAt, frame: Frame) -> FrameBytes:
     FormatError
         The source ends before the frame does.
     """
-    data = _read(read_at, frame, 0, frame.length_bytes)
+    data = read_bytes(read_at, frame, 0, frame.length_bytes)
     return FrameBytes(data, stored_bytes=frame.length_bytes)
 
 
@@ -72,7 +79,7 @@ def read_layout(read_at: ReadAt, frame: Frame) -> FrameBytes:
     data = b""
     while len(data) < frame.length_bytes:
         wanted = min(max(_HEAD_BYTES, 2 * len(data)), frame.length_bytes)
-        data += _read(read_at, frame, len(data), wanted)
+        data += read_bytes(read_at, frame, len(data), wanted)
         is_whole = len(data) == frame.length_bytes
         layout = _scan(data, is_whole=is_whole)
         if layout is not None and (is_whole or layout.cut_points is not None):
@@ -98,7 +105,7 @@ def read_codestream(read_at: ReadAt, frame: Frame, *, reduce: int = 0) -> FrameB
     data = head.data
     if reduce == 0 or layout.cut_points is None:
         if head.is_prefix:
-            data += _read(read_at, frame, len(data), frame.length_bytes)
+            data += read_bytes(read_at, frame, len(data), frame.length_bytes)
             layout = scan_codestream(data)
         start, end = layout.jp2_offset, prefix_length(layout, 0)
         return FrameBytes(data[start:end], frame.length_bytes, layout)
@@ -110,7 +117,7 @@ def read_codestream(read_at: ReadAt, frame: Frame, *, reduce: int = 0) -> FrameB
             f"the frame at byte {frame.length_bytes}",
             offset_bytes=frame.length_bytes,
         )
-    data += _read(read_at, frame, len(data), end)
+    data += read_bytes(read_at, frame, len(data), end)
     return FrameBytes(data[start:end], frame.length_bytes, layout, is_prefix=level > 0)
 
 
@@ -124,7 +131,14 @@ def _scan(data: bytes, *, is_whole: bool) -> CodestreamLayout | None:
         return None
 
 
-def _read(read_at: ReadAt, frame: Frame, start_bytes: int, end_bytes: int) -> bytes:
+def read_bytes(read_at: ReadAt, frame: Frame, start_bytes: int, end_bytes: int) -> bytes:
+    """Read bytes `start_bytes` to `end_bytes` of the frame, over all its fragments.
+
+    Raises
+    ------
+    FormatError
+        The source ends before they do.
+    """
     parts = []
     for span in plan_prefix(frame, start_bytes=start_bytes, end_bytes=end_bytes):
         part = read_at(span.offset_bytes, span.length_bytes)

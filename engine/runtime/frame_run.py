@@ -10,7 +10,7 @@ import functools
 import pickle
 from collections.abc import Buffer, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,14 @@ from ..archive.frame_digests import digest_of
 from ..dicom.encapsulation import frame_item
 from ..dicom.frame_index import Frame, FrameIndex
 from .beacon import mark_frame
+from .rearranging import meets_rpcl, rearrange_frame, verify_rearranged
 from .source_read import read_frames
 from .verification import Verify, verify_frame
 
 __all__ = ["RUN_BYTES", "FrameRun", "RunResult", "execute_run", "plan_runs", "warm"]
 
 RUN_BYTES = 8 << 20
+_MOST_FRAMES = 1024
 _SLOWEST, _SLOWEST_SEARCH = 2e6, 4e5
 """Bytes of samples a second; an encoder that aims at a quality encodes a frame many times."""
 
@@ -43,6 +45,7 @@ class FrameRun:
     `pixels` is the format declared by the data set; `verify` says how a lossless result is
     checked: not at all, by the codec's own decoder, or by another implementation's. `quality`
     is what a lossy encoder aims at; `digests` asks for a digest of every frame, too.
+    `rearrange` has packets of codestreams moved, nothing decoded and nothing encoded.
     """
 
     path: str
@@ -54,6 +57,7 @@ class FrameRun:
     verify: Verify = "independent"
     quality: Quality | None = None
     digests: bool = False
+    rearrange: bool = False
 
     @property
     def time_limit_s(self) -> float:
@@ -64,6 +68,10 @@ class FrameRun:
     @property
     def weight_bytes(self) -> int:
         """What the run holds in memory at its worst: source, samples, result."""
+        if self.rearrange:
+            # Source and result; the samples of one frame at a time, where it is verified.
+            stored = sum(frame.length_bytes for frame in self.frames)
+            return 3 * stored + 2 * self.pixels.decoded_bytes
         return 3 * len(self.frames) * self.pixels.decoded_bytes
 
 
@@ -75,6 +83,7 @@ class RunResult:
     piece. `lossy` says that some frame cannot be had back exactly; `ratio` is uncompressed
     bytes over encoded bytes. `digests`, where asked for, has one entry a piece, of the bytes
     that go into the file for it: an encapsulated frame's item with its header and padding.
+    `keeps_rules` is false where frames rearranged for .202 do not all meet its rules.
     """
 
     data: tuple[Buffer, ...]
@@ -82,11 +91,13 @@ class RunResult:
     lossy: bool
     ratio: float
     digests: tuple[bytes, ...] = ()
+    keeps_rules: bool = True
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         wrap = pickle.PickleBuffer if protocol >= 5 else bytes
         data = tuple(map(wrap, self.data))
-        return (RunResult, (data, self.frames, self.lossy, self.ratio, self.digests))
+        rest = (self.frames, self.lossy, self.ratio, self.digests, self.keeps_rules)
+        return (RunResult, (data, *rest))
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -95,13 +106,19 @@ class RunResult:
 
 
 def plan_runs(
-    frames: FrameIndex, *, pixels: PixelFormat, jobs: int, first: int = 0
+    frames: FrameIndex,
+    *,
+    pixels: PixelFormat,
+    jobs: int,
+    first: int = 0,
+    frame_bytes: int | None = None,
 ) -> Iterator[range]:
     """Cut the frames from index `first` on into runs of about 8 MiB of samples.
 
     Fewer frames a run where that leaves some of `jobs` workers idle; never less than one.
+    `frame_bytes` is what a frame counts for where that is not the size of its samples.
     """
-    length = max(1, RUN_BYTES // pixels.decoded_bytes)
+    length = max(1, min(RUN_BYTES // (frame_bytes or pixels.decoded_bytes), _MOST_FRAMES))
     length = max(1, min(length, -(-(frames.count - first) // jobs)))
     if pixels.frame_bits % 8:
         length = -(-length // 8) * 8  # so that each run starts on a byte
@@ -116,7 +133,10 @@ def execute_run(run: FrameRun) -> RunResult:
     ------
     MerseyError
         Some frame cannot be decoded, encoded or verified: the error names instance and frame.
+        A NotRearrangedError is one that can perhaps be decoded and encoded instead.
     """
+    if run.rearrange:
+        return _rearrange(run)
     decoder, encoder = _codecs(run.source_uid, run.target_uid, run.quality)
     pixel_bytes = len(run.frames) * run.pixels.decoded_bytes
     if run.target_uid == EXPLICIT_LE and run.pixels.frame_bits % 8:
@@ -137,6 +157,21 @@ def execute_run(run: FrameRun) -> RunResult:
         lossy |= encoded.lossy
     ratio = pixel_bytes / max(sum(memoryview(piece).nbytes for piece in pieces), 1)
     return _result(run, pieces, lossy=lossy, ratio=ratio)
+
+
+def _rearrange(run: FrameRun) -> RunResult:
+    pieces: list[Buffer] = []
+    keeps_rules = True
+    for frame, data in read_frames(run.path, run.frames):
+        mark_frame(frame.index)
+        with _named(run, frame):
+            made = rearrange_frame(data)
+            verify_rearranged(made, data, uid=run.source_uid, pixels=run.pixels, verify=run.verify)
+            if run.target_uid == HTJ2K_LOSSLESS_RPCL:
+                keeps_rules = keeps_rules and meets_rpcl(made)
+        pieces.append(made)
+    result = _result(run, pieces, lossy=False, ratio=1.0)
+    return replace(result, keeps_rules=keeps_rules)
 
 
 def _result(run: FrameRun, pieces: Sequence[Buffer], *, lossy: bool, ratio: float) -> RunResult:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,12 +15,14 @@ from ...codecs.errors import FormatError, MerseyError, UnsupportedError
 from ...codecs.pixels import PixelFormat
 from ...codecs.quality import Quality
 from ...codecs.registry import Registry
-from ...codecs.syntaxes import TransferSyntax, transfer_syntax
+from ...codecs.syntaxes import HTJ2K_LOSSLESS_RPCL, TransferSyntax, transfer_syntax
 from ..dicom.header_rewriting import derived_uid
 from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance, ReadAt
 from ..dicom.lossy_history import LOSSY_METHODS, LossyStep, PastLoss
 from .frame_run import FrameRun
+from .progressive_form import is_progressive_already, rearranged_uid
+from .rearranging import PROGRESSIVE, REARRANGEABLE, rearranging_library
 from .stored_colour import with_stored_colour
 from .verification import Verify
 
@@ -33,6 +35,11 @@ class Job:
 
     `quality` is what a lossy target aims at, its codec's own aim where None. `digests` has the
     digests of the target's frames laid beside it.
+
+    `target_uid` may be PROGRESSIVE: then J2K and HTJ2K is rearranged without decoding, and all
+    else becomes .202. `rearrange` asks for the former alone; `target_uid` is then what the
+    frames will be called. `not_rearranged` says why an attempt at it failed: PROGRESSIVE then
+    means to decode and encode what is lossless.
     """
 
     source: str
@@ -41,6 +48,8 @@ class Job:
     verify: Verify = "independent"
     quality: Quality | None = None
     digests: bool = False
+    rearrange: bool = False
+    not_rearranged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +98,10 @@ class Plan:
     @property
     def identity(self) -> str:
         """Everything that the bytes of the result depend on."""
-        source = self.source
+        source, job = self.source, self.job
         parts = (source.path, source.size_bytes, source.mtime_ns, source.inode)
-        return repr((*parts, self.job.target_uid, self.job.verify, self.library, self.job.digests))
+        settings = (job.target_uid, job.verify, self.library, job.digests, job.rearrange)
+        return repr((*parts, *settings))
 
     @property
     def frame_count(self) -> int:
@@ -118,7 +128,18 @@ class Plan:
             verify=self.job.verify,
             quality=self.job.quality,
             digests=self.job.digests,
+            rearrange=self.job.rearrange,
         )
+
+    @property
+    def run_frame_bytes(self) -> int | None:
+        """What a frame counts for where frames are cut into runs; None is its samples."""
+        frames = self.instance.frames
+        if not self.job.rearrange or self.job.verify != "off" or not self.frame_count:
+            return None
+        assert frames is not None
+        assert frames.lengths is not None
+        return max(1, int(frames.lengths.sum()) // self.frame_count)
 
 
 def reader(descriptor: int) -> ReadAt:
@@ -151,12 +172,35 @@ def plan_transcode(job: Job) -> Plan:
     """
     source = Source.of(job.source)
 
-    def read(read_at: ReadAt) -> Instance:
+    def read(read_at: ReadAt) -> Plan:
         name = Path(job.source).name
         instance = index_instance(read_at, size_bytes=source.size_bytes, source=name)
-        return with_stored_colour(instance, read_at)
+        instance = with_stored_colour(instance, read_at)
+        if job.target_uid == PROGRESSIVE:
+            return _decide_progressive(job, source, instance, read_at)
+        return decide(job, source, instance)
 
-    return decide(job, source, with_reader(job.source, read))
+    return with_reader(job.source, read)
+
+
+def _decide_progressive(job: Job, source: Source, instance: Instance, read_at: ReadAt) -> Plan:
+    """The plan for the target PROGRESSIVE: rearranged, or as .202, whichever costs less."""
+    uid = instance.transfer_syntax_uid
+    as_rpcl = replace(job, target_uid=HTJ2K_LOSSLESS_RPCL)
+    if uid not in REARRANGEABLE or instance.pixels is None or instance.frames is None:
+        return decide(as_rpcl, source, instance)
+    if job.not_rearranged:
+        syntax = transfer_syntax(uid)
+        if syntax is None or not syntax.lossless or uid == HTJ2K_LOSSLESS_RPCL:
+            reason = f"its codestreams cannot be rearranged: {job.not_rearranged}"
+            return Plan(as_rpcl, source, instance, "keep", reason)
+        note = f"decoded and encoded, not rearranged: {job.not_rearranged}"
+        instance = replace(instance, warnings=(*instance.warnings, note))
+        return decide(as_rpcl, source, instance)
+    if is_progressive_already(instance, read_at):
+        return Plan(job, source, instance, "copy", "progressive already")
+    target_uid = rearranged_uid(instance, read_at)
+    return decide(replace(job, target_uid=target_uid, rearrange=True), source, instance)
 
 
 def decide(job: Job, source: Source, instance: Instance) -> Plan:
@@ -167,6 +211,16 @@ def decide(job: Job, source: Source, instance: Instance) -> Plan:
         return Plan(job, source, instance, "keep", reason)
     if instance.pixels is None or instance.frames is None:
         return Plan(job, source, instance, "copy", "no pixel data")
+    if job.rearrange:
+        return Plan(
+            job,
+            source,
+            instance,
+            "transcode",
+            pixels=instance.pixels,
+            library=rearranging_library(),
+            stream_path=job.source,
+        )
     if instance.transfer_syntax_uid == job.target_uid and job.quality is None:
         return Plan(job, source, instance, "copy", "in the target syntax already")
     registry = Registry.default()

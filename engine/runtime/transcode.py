@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack, aclosing
+from dataclasses import replace
 from pathlib import Path
 
 from .byte_budget import ByteBudget
@@ -20,6 +21,7 @@ from .file_writing import FileWriting
 from .frame_run import RUN_BYTES, FrameRun, RunResult, plan_runs
 from .outcome import Outcome
 from .plan import Job, Plan
+from .rearranging import PROGRESSIVE, NotRearrangedError
 from .submission import result_of, submit, submit_run
 from .whole_file import begin
 
@@ -57,6 +59,24 @@ async def transcode_file(
         The file cannot be transcoded; the error names the instance, and the frame where one
         is to blame. No target appears.
     """
+    try:
+        return await _transcode(job, executor, budget, jobs, overwrite, on_progress)
+    except NotRearrangedError as error:
+        if job.target_uid != PROGRESSIVE:
+            raise
+        where = "" if error.frame is None else f"frame {error.frame}: "
+        job = replace(job, not_rearranged=where + error.message)
+    return await _transcode(job, executor, budget, jobs, overwrite, on_progress)
+
+
+async def _transcode(
+    job: Job,
+    executor: Executor,
+    budget: ByteBudget,
+    jobs: int,
+    overwrite: bool,
+    on_progress: OnProgress | None,
+) -> Outcome:
     size_bytes = await asyncio.to_thread(lambda: Path(job.source).stat().st_size)
     async with budget.hold(min(size_bytes, 3 * RUN_BYTES)):
         future = submit(executor, 30 + size_bytes / 20e6, begin, job, overwrite=overwrite)
@@ -105,7 +125,10 @@ async def _in_order(
     assert pixels is not None
     window: deque[tuple[FrameRun, asyncio.Future[RunResult]]] = deque()
     try:
-        for indices in plan_runs(frames, pixels=pixels, jobs=jobs, first=first):
+        frame_bytes = plan.run_frame_bytes
+        for indices in plan_runs(
+            frames, pixels=pixels, jobs=jobs, first=first, frame_bytes=frame_bytes
+        ):
             run = plan.run(indices)
             while len(window) >= 2 * jobs:
                 yield await _head(window, budget)

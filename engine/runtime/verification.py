@@ -14,7 +14,7 @@ from ...codecs.errors import IntegrityError, MerseyError, UnsupportedError
 from ...codecs.pixels import Buffer, PixelArray, PixelFormat
 from ...codecs.samples import fit_samples
 
-__all__ = ["Verify", "verify_frame"]
+__all__ = ["Verify", "equal_samples", "verify_frame"]
 
 _SOC = b"\xff\x4f"
 _JPEG_LOSSLESS = "jpeg-lossless"
@@ -43,7 +43,7 @@ def verify_frame(
         found = _decode(data, encoder=encoder, pixels=written, verify=verify)
     except MerseyError as error:
         raise IntegrityError(f"the encoded frame does not decode: {error}") from error
-    if not _equal(found, samples) and not _equal(found, _values(samples, pixels)):
+    if not equal_samples(found, samples) and not equal_samples(found, _values(samples, pixels)):
         raise IntegrityError(
             f"the encoded frame decodes to other samples than the source's "
             f"({encoder.name}, checked by {verify})"
@@ -77,7 +77,7 @@ def _is_codestream(data: Buffer) -> bool:
     return bytes(memoryview(data)[:2]) == _SOC
 
 
-def _equal(found: PixelArray, samples: PixelArray) -> bool:
+def equal_samples(found: PixelArray, samples: PixelArray) -> bool:
     """Equal to the bit: NaN payloads and the sign of zero count (float Pixel Data)."""
     if found.shape != samples.shape or found.dtype.itemsize != samples.dtype.itemsize:
         return False

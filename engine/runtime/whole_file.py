@@ -12,11 +12,13 @@ from pathlib import Path
 
 from ...codecs.errors import MerseyError, UsageError
 from ..dicom.indexing import index_instance
+from ..dicom.instance import Instance
 from .file_writing import FileWriting
 from .frame_run import RUN_BYTES, execute_run
 from .inflated import inflate_beside
 from .outcome import Outcome
 from .plan import Job, Plan, Source, plan_transcode, with_reader
+from .progressive_form import is_progressive_already
 
 __all__ = ["begin"]
 
@@ -69,12 +71,25 @@ def _is_done(plan: Plan) -> bool:
         )
     except MerseyError:
         return False
-    wanted_uid = job.target_uid if plan.action == "transcode" else plan.instance.transfer_syntax_uid
     return (
-        instance.transfer_syntax_uid == wanted_uid
+        instance.transfer_syntax_uid in _written_syntaxes(plan)
         and instance.sop_instance_uid in _written_uids(plan)
         and (instance.frames.count if instance.frames else 0) == plan.frame_count
+        and (not job.rearrange or _is_rearranged(job, instance))
     )
+
+
+def _written_syntaxes(plan: Plan) -> tuple[str, ...]:
+    """The transfer syntaxes that the target may have been given."""
+    stored_uid = plan.instance.transfer_syntax_uid
+    if plan.action != "transcode":
+        return (stored_uid,)
+    return (plan.job.target_uid, stored_uid) if plan.job.rearrange else (plan.job.target_uid,)
+
+
+def _is_rearranged(job: Job, instance: Instance) -> bool:
+    """Whether the target is no mere copy of a source that has the same transfer syntax."""
+    return with_reader(job.target, lambda read_at: is_progressive_already(instance, read_at))
 
 
 def _written_uids(plan: Plan) -> tuple[str, ...]:
