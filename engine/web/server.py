@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -21,7 +21,8 @@ from threading import Event
 import uvicorn
 from starlette.types import ASGIApp
 
-from ...codecs.errors import UsageError
+from ...codecs import kernels
+from ...codecs.errors import MerseyError, UsageError
 from ..archive.catalogue import Catalogue
 from ..archive.folder_index import FolderIndex, ScanProgress
 from ..archive.renditions import RenditionStore
@@ -115,7 +116,7 @@ async def _run(
             background = [
                 group.create_task(builder.run()),
                 group.create_task(_scan(index, builds, on_scan)),
-                group.create_task(_warm(requests)),
+                group.create_task(_warm(requests, builds)),
             ]
             on_listening(_address(listener))
             try:
@@ -140,10 +141,18 @@ async def _scan(
         raise
 
 
-async def _warm(requests: WorkerPool) -> None:
-    """Have the libraries of the first frame imported before it is asked for."""
+async def _warm(requests: WorkerPool, builds: WorkerPool) -> None:
+    """Have the libraries of the first frame imported before it is asked for.
+
+    Compiled kernels come after them: a worker in the background fills their cache on disk, which
+    takes seconds the first time; then the others read it, one at a time.
+    """
     calls = [asyncio.wrap_future(requests.submit(warm)) for _ in range(requests.jobs)]
     await asyncio.gather(asyncio.to_thread(warm), *calls)
+    # Without warm kernels the first frame that needs them waits; nothing else is lost.
+    with suppress(MerseyError):
+        for pool in (builds, *[requests] * requests.jobs):
+            await asyncio.wrap_future(pool.submit(kernels.warm))
 
 
 class _Server(uvicorn.Server):
