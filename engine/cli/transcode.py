@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ...codecs.quality import Quality
     from ..runtime.batch import Failure, Summary
     from ..runtime.outcome import Outcome
     from .progress import TranscodeProgress
@@ -31,7 +32,10 @@ def command(
         list[Path], typer.Argument(metavar="SRC... DST", help="Files or folders, then the target.")
     ],
     to: Annotated[
-        str, typer.Option(help="Transfer syntax: a UID or a name, e.g. htj2k-rpcl, explicit-le.")
+        str,
+        typer.Option(
+            help="Transfer syntax: a UID or a name, e.g. htj2k-rpcl, explicit-le; or progressive."
+        ),
     ] = "htj2k-rpcl",
     quality: Annotated[
         str | None,
@@ -44,7 +48,8 @@ def command(
         VerifyOption,
         typer.Option(
             help="How lossless results are checked: by the codec that made them (self), or by "
-            "another implementation (independent)."
+            "another implementation (independent). What is rearranged is decoded before and "
+            "after; off relies on every packet being accounted for, and is many times as fast."
         ),
     ] = VerifyOption.independent,
     overwrite: Annotated[
@@ -57,6 +62,11 @@ def command(
     A lossy result is another instance: it gets a SOP Instance UID of its own and says what was
     done to it. Video passes through untouched.
 
+    With --to progressive, J2K and HTJ2K are not decoded: their packets are put in progressive
+    order (RPCL, a tile-part for each resolution, TLM). J2K stays J2K; HTJ2K becomes .202 where
+    it meets the rules of that. Everything else becomes htj2k-rpcl. Of the codestreams that
+    cannot be rearranged, lossless ones are decoded and encoded, others kept as they are.
+
     Files of a folder land under DST at the same relative paths. Objects without pixels are
     copied byte for byte. One line a failed file on stderr; exit code 1 if any failed.
     """
@@ -65,12 +75,10 @@ def command(
             "expected one or more sources and a target", param_hint="SRC... DST"
         )
     from ...codecs.quality import Quality
-    from ...codecs.registry import Registry, resolve_target
     from ..runtime.batch import plan_jobs
 
-    target_uid = resolve_target(to)
     aim = None if quality is None else Quality.parse(quality)
-    Registry.default().encoder(target_uid, quality=aim)  # refused now, not once a file
+    target_uid = _target(to, aim)
     plans = list(
         plan_jobs(paths[:-1], paths[-1], target_uid=target_uid, verify=verify.value, quality=aim)
     )
@@ -81,6 +89,18 @@ def command(
         print(_sentence(summary))
     if summary.failures:
         raise typer.Exit(1)
+
+
+def _target(name: str, aim: Quality | None) -> str:
+    """The UID, or PROGRESSIVE. What cannot be encoded is refused now, not once a file."""
+    from ...codecs.registry import Registry, resolve_target
+    from ...codecs.syntaxes import HTJ2K_LOSSLESS_RPCL
+    from ..runtime.rearranging import PROGRESSIVE
+
+    target_uid = name if name == PROGRESSIVE else resolve_target(name)
+    encoded_uid = HTJ2K_LOSSLESS_RPCL if name == PROGRESSIVE else target_uid
+    Registry.default().encoder(encoded_uid, quality=aim)
+    return target_uid
 
 
 def _run(plans: list[Any], jobs: int | None, *, overwrite: bool) -> Summary:
