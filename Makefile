@@ -7,16 +7,18 @@ IN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 JOBS ?= 2
 PORT ?= 8042
+FUZZ_SECONDS ?= 60
 
 NATIVE := $(shell find native -type f)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint bench clean
+.PHONY: help demo test test-long fuzz lint bench clean
 
 help:
 	@echo "make demo       write a sample study, transcode it, serve it and say what to try"
 	@echo "make test       the tests (minutes)"
 	@echo "make test-long  the tests that kill, fuzz and run for long (up to half an hour)"
+	@echo "make fuzz       libFuzzer over the C++ (clang; FUZZ_SECONDS=60 in all)"
 	@echo "make lint       ruff, mypy --strict, the layers"
 	@echo "make bench      the benchmarks"
 	@echo "make clean      remove what the above have made"
@@ -30,6 +32,34 @@ test: $(STAMPS)/mersey $(STAMPS)/test
 # pytest ends with 5 where no test is marked long.
 test-long: $(STAMPS)/mersey $(STAMPS)/test
 	$(IN)/python -m pytest -m long $(ARGS) || [ $$? -eq 5 ]
+
+# What crashes is left in build/fuzz as TARGET-crash-…; the corpus grows there too.
+FUZZ_TARGETS := scan progressive reduce truncate reorder
+FUZZ_FLAGS := -std=c++20 -O1 -g -Inative -Wall -Wextra -Wconversion -Wshadow \
+  -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_OBJECTS := $(patsubst native/codestream/%.cpp,build/fuzz/%.o,$(filter native/codestream/%.cpp,$(NATIVE)))
+
+fuzz: $(STAMPS)/mersey
+	@command -v clang++ >/dev/null || { echo "make fuzz needs clang and its runtime" \
+	  "(Debian: apt install clang libclang-rt-14-dev)" >&2; exit 1; }
+	@mkdir -p build/fuzz
+	@$(MAKE) --no-print-directory -j $(JOBS) $(FUZZ_TARGETS:%=build/fuzz/fuzz_%)
+	$(IN)/python native/fuzz/seed_corpus.py build/fuzz/seeds
+	@for target in $(FUZZ_TARGETS); do \
+	  mkdir -p build/fuzz/corpus-$$target; \
+	  echo "fuzz_$$target"; \
+	  build/fuzz/fuzz_$$target -max_total_time=$$(($(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)))) \
+	    -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=build/fuzz/$$target- build/fuzz/corpus-$$target build/fuzz/seeds \
+	    >build/fuzz/$$target.log 2>&1 || { tail -n 40 build/fuzz/$$target.log; exit 1; }; \
+	  grep executed_units build/fuzz/$$target.log; \
+	done
+
+build/fuzz/%.o: native/codestream/%.cpp $(NATIVE)
+	@clang++ $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+build/fuzz/fuzz_%: native/fuzz/%.cpp $(FUZZ_OBJECTS)
+	@clang++ $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJECTS)
 
 lint: $(STAMPS)/mersey $(STAMPS)/test $(STAMPS)/lint
 	$(IN)/ruff check .

@@ -86,6 +86,8 @@ void PacketReader::measure(Packet& packet, Bytes rest) {
     packet.body_length = state_of(packet).read(
         bits, *tile_.components[packet.place.component].blocks, packet.layer, budget_);
   }
+  // What the layers have said is needed no longer.
+  if (!states_.empty() && packet.layer + 1 == style.layers) states_[packet.place_index].reset();
   const std::size_t length = bits.finish();
   packet.eph = style.may_have_eph && starts_with(headers.subspan(length), marker::EPH);
   packet.header_length = length;

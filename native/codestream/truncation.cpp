@@ -27,16 +27,26 @@ class Truncator {
       throw Impossible("the smallest valid codestream has " + std::to_string(least_bytes_) +
                        " bytes, asked for are " + std::to_string(most_bytes));
     }
+    count_places();
     sort_rows(target.progression);
   }
 
-  Truncation find() {
-    Truncation found = keep(most_layers_that_fit());
-    // Layers of empty packets are not worth their bytes.
-    const std::uint16_t used = layers_used(found);
-    if (used < found.layers) {
-      found = keep(std::min<std::uint16_t>(found.layers, static_cast<std::uint16_t>(used + 1)));
-      found.layers = layers_used(found);
+  // The longest run of packets that fits, with as many layers as it needs: both only grow.
+  Truncation find() const {
+    Truncation found{1, std::vector<bool>(index_.rows.size(), false)};
+    std::uint64_t bytes = least_bytes_;
+    for (const std::uint32_t row : order_) {
+      const PacketRow& packet = index_.rows[row];
+      if (packet.layer >= most_layers_) continue;
+      const std::uint64_t more = std::uint64_t{packet.header_length} + packet.body_length - 1;
+      std::uint64_t grown = bytes + more;
+      std::uint16_t layers = found.layers;
+      // Every precinct has a packet in each layer, if an empty one.
+      while (more > 0 && layers <= packet.layer) grown += places_with_[++layers];
+      if (grown > most_bytes_) break;
+      bytes = grown;
+      found.layers = layers;
+      found.kept[row] = true;
     }
     return found;
   }
@@ -66,59 +76,22 @@ class Truncator {
                      [&](std::uint32_t a, std::uint32_t b) { return key(a) < key(b); });
   }
 
-  // Of a codestream of so many layers, all packets empty.
-  std::uint64_t empty_bytes(std::uint16_t layers) const {
-    std::uint64_t bytes = least_bytes_;
+  void count_places() {
+    places_with_.assign(most_layers_ + std::size_t{1}, 0);
     for (const TilePackets& packets : index_.by_tile) {
-      const std::uint64_t places = (packets.end - packets.begin) / packets.layers;
-      bytes += places * (std::min(layers, packets.layers) - 1U);
+      places_with_[std::min(packets.layers, most_layers_)] +=
+          (packets.end - packets.begin) / packets.layers;
     }
-    return bytes;
-  }
-
-  std::uint16_t most_layers_that_fit() const {
-    std::uint16_t low = 1;
-    std::uint16_t high = most_layers_;
-    while (low < high) {
-      const auto middle = static_cast<std::uint16_t>((low + high + 1U) / 2);
-      if (empty_bytes(middle) <= most_bytes_) {
-        low = middle;
-      } else {
-        high = static_cast<std::uint16_t>(middle - 1U);
-      }
+    for (std::size_t layer = most_layers_; layer > 0; --layer) {
+      places_with_[layer - 1] += places_with_[layer];
     }
-    return low;
-  }
-
-  Truncation keep(std::uint16_t layers) const {
-    Truncation found{layers, std::vector<bool>(index_.rows.size(), false)};
-    std::uint64_t left = most_bytes_ - empty_bytes(layers);
-    for (const std::uint32_t row : order_) {
-      const PacketRow& packet = index_.rows[row];
-      if (packet.layer >= layers) continue;
-      const std::uint64_t more = std::uint64_t{packet.header_length} + packet.body_length - 1;
-      if (more > left) break;
-      left -= more;
-      found.kept[row] = true;
-    }
-    return found;
-  }
-
-  // Up to the last one with something in a packet.
-  std::uint16_t layers_used(const Truncation& found) const {
-    std::uint16_t used = 1;
-    for (std::size_t row = 0; row < found.kept.size(); ++row) {
-      const PacketRow& packet = index_.rows[row];
-      if (!found.kept[row] || packet.body_length == 0) continue;
-      used = std::max(used, static_cast<std::uint16_t>(packet.layer + 1U));
-    }
-    return used;
   }
 
   const PacketIndex& index_;
   std::uint64_t most_bytes_;
   std::uint16_t most_layers_;
   std::uint64_t least_bytes_ = 0;
+  std::vector<std::uint64_t> places_with_;  // precincts of tiles that have layer n, from 1
   std::vector<std::uint32_t> order_;
 };
 
