@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numba  # noqa: F401  so that no kernel leaves its work to its twin
 import numpy as np
 import pytest
 from mersey.codecs import kernels

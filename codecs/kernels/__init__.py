@@ -1,9 +1,9 @@
 """Pixel kernels: plain functions here, the compiled ones behind them.
 
-Importing this imports no numba: a function imports its compiled form, of `compiled_*.py`, on
-the first call. Every kernel has a plain twin in `reference*.py` that says what it means, bit
-for bit. Arrays in and out are C-contiguous and of native byte order; the result is always a
-new one.
+Importing this imports no numba: a function imports its compiled form, of `compiled_*.py`, when
+there is enough to do for it (`thrift.py`). Every kernel has a plain twin in `reference*.py`
+that says what it means, bit for bit. Arrays in and out are C-contiguous and of native byte
+order; the result is always a new one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from .containers import (
 )
 from .grey import WindowFunction, invert, look_up, rescale, window
 from .survey import Survey, find_limits, project_maximum, survey
+from .thrift import thrifty
 
 __all__ = [
     "Survey",
@@ -59,6 +60,7 @@ __all__ = [
 type _Array = np.ndarray[Any, np.dtype[Any]]
 
 
+@thrifty
 def halve(samples: _Array) -> _Array:
     """Half the rows and columns: the mean of each 2 x 2, rounded half up.
 
@@ -130,6 +132,8 @@ def warm() -> None:
     Takes some seconds where nothing is on disk yet, so a worker or a thread in the background
     calls it; it is safe to call more than once, and beside other kernels.
     """
+    import numba  # noqa: F401  from now on no twin is used
+
     for dtype in (np.uint8, np.uint16, np.int16):
         grey = np.zeros((2, 2), dtype=dtype)
         halve(grey)

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from .thrift import thrifty
+
 __all__ = ["apply_palette", "ybr_to_rgb"]
 
 type _Array = np.ndarray[Any, np.dtype[Any]]
 
 
+@thrifty
 def apply_palette(indices: _Array, *, table: _Array, first: int) -> _Array:
     """Red, green and blue of each index; those beyond an end get the end.
 
@@ -33,6 +36,7 @@ def apply_palette(indices: _Array, *, table: _Array, first: int) -> _Array:
     return out
 
 
+@thrifty
 def ybr_to_rgb(samples: _Array) -> _Array:
     """YBR_FULL to RGB, uint8, colour-by-pixel.
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .thrift import thrifty
+
 __all__ = [
     "align_bits",
     "delta_decode",
@@ -22,6 +24,7 @@ __all__ = [
 type _Array = np.ndarray[Any, np.dtype[Any]]
 
 
+@thrifty
 def unpack_bits(packed: _Array, *, count: int) -> _Array:
     """The first `count` bits of `packed` (uint8) as uint8 0 and 1, least significant first."""
     from . import compiled_containers
@@ -32,6 +35,7 @@ def unpack_bits(packed: _Array, *, count: int) -> _Array:
     return out.view(np.uint8)[:count]
 
 
+@thrifty
 def pack_bits(bits: _Array) -> _Array:
     """Zeros and ones to bytes, least significant bit first; the last byte is filled with 0."""
     from . import compiled_containers
@@ -56,6 +60,7 @@ def align_bits(packed: _Array, *, bit_offset: int, bit_count: int) -> _Array:
     return out
 
 
+@thrifty
 def keep_bits(samples: _Array, *, bits_stored: int, high_bit: int) -> _Array:
     """The sample values of integers: `bits_stored` bits from `high_bit` down (PS3.5 §8.1.1).
 
@@ -76,6 +81,7 @@ def keep_bits(samples: _Array, *, bits_stored: int, high_bit: int) -> _Array:
     return out
 
 
+@thrifty
 def swap_bytes(words: _Array) -> _Array:
     """The bytes of each integer or float in the other order, under the same dtype."""
     from . import compiled_containers as compiled
@@ -91,6 +97,7 @@ def swap_bytes(words: _Array) -> _Array:
     return out
 
 
+@thrifty
 def planes_to_pixels(planes: _Array) -> _Array:
     """Colour-by-plane (samples, rows, columns) to colour-by-pixel (rows, columns, samples)."""
     from . import compiled_containers as compiled
@@ -105,6 +112,7 @@ def planes_to_pixels(planes: _Array) -> _Array:
     return out
 
 
+@thrifty
 def pixels_to_planes(pixels: _Array) -> _Array:
     """Colour-by-pixel (rows, columns, samples) to colour-by-plane (samples, rows, columns)."""
     from . import compiled_containers as compiled
@@ -119,6 +127,7 @@ def pixels_to_planes(pixels: _Array) -> _Array:
     return out
 
 
+@thrifty
 def unpack_422(octets: _Array) -> _Array:
     """``Y Y Cb Cr`` of each two pixels to ``Y Cb Cr`` of each pixel; shape (pixels, 3)."""
     from . import compiled

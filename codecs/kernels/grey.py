@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .survey import find_limits
+from .thrift import thrifty
 
 __all__ = ["WindowFunction", "invert", "look_up", "rescale", "window"]
 
@@ -28,6 +29,7 @@ def rescale(samples: _Array, *, slope: float, intercept: float) -> _Array:
     return out
 
 
+@thrifty
 def look_up(samples: _Array, *, table: _Array, first: int) -> _Array:
     """A Modality or VOI LUT of integers: `table` starts with the output of `first`.
 
@@ -47,6 +49,7 @@ def look_up(samples: _Array, *, table: _Array, first: int) -> _Array:
     return out
 
 
+@thrifty
 def invert(samples: _Array, *, bits_stored: int) -> _Array:
     """The other end of the range of `bits_stored` bits: MONOCHROME1 as MONOCHROME2 and back.
 
@@ -63,6 +66,7 @@ def invert(samples: _Array, *, bits_stored: int) -> _Array:
     return out
 
 
+@thrifty
 def window(
     samples: _Array,
     *,

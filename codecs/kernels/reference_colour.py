@@ -12,8 +12,8 @@ type _Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def apply_palette(indices: _Array, *, table: _Array, first: int) -> _Array:
-    """Clamp to the table, and take."""
-    entries = np.clip(indices.astype(object) - first, 0, len(table) - 1).astype(np.int64)
+    """Clamp to the table, and take; indices have 32 bits at most."""
+    entries = np.clip(indices.astype(np.int64) - first, 0, len(table) - 1)
     return np.asarray(table[entries])
 
 

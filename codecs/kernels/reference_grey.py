@@ -17,16 +17,15 @@ def rescale(samples: _Array, *, slope: float, intercept: float) -> _Array:
 
 
 def look_up(samples: _Array, *, table: _Array, first: int) -> _Array:
-    """Clamp to the table, and take."""
-    values = samples.astype(object)
-    places = np.clip(values - first, 0, table.size - 1).astype(np.int64)
+    """Clamp to the table, and take; samples have 32 bits at most."""
+    places = np.clip(samples.astype(np.int64) - first, 0, table.size - 1)
     return np.asarray(table[places])
 
 
 def invert(samples: _Array, *, bits_stored: int) -> _Array:
     """``2**bits_stored - 1 - sample``, or ``-1 - sample`` where signed."""
     top = -1 if samples.dtype.kind == "i" else (1 << bits_stored) - 1
-    return np.asarray(top - samples.astype(object)).astype(samples.dtype)
+    return np.asarray(top - samples.astype(np.int64)).astype(samples.dtype)
 
 
 def window(

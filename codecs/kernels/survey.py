@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .thrift import thrifty
+
 __all__ = ["Survey", "find_limits", "project_maximum", "survey"]
 
 type _Array = np.ndarray[Any, np.dtype[Any]]
@@ -33,6 +35,7 @@ def survey(samples: _Array) -> Survey:
     return Survey(int(least), int(greatest), int(ends.min), counts)
 
 
+@thrifty
 def find_limits(samples: _Array, *, ignored: int | None = None) -> tuple[Any, Any] | None:
     """The least and the greatest sample, `ignored` (Pixel Padding Value) left out.
 

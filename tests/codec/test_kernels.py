@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 
+import numba  # noqa: F401  so that no kernel leaves its work to its twin
 import numpy as np
 import pytest
 from mersey.codecs import kernels
@@ -70,6 +71,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from mersey.codecs import kernels
 samples = np.arange(64, dtype=np.uint16).reshape(8, 8)
+import numba
 with ThreadPoolExecutor(8) as pool:
     done = list(pool.map(lambda _: kernels.window(samples, center=9, width=9).sum(), range(16)))
     warmed = list(pool.map(lambda _: kernels.warm(), range(2)))
@@ -90,9 +92,30 @@ pixels = PixelFormat(64, 64, bits_stored=12, high_bit=11)
 raw = registry.decoder("1.2.840.10008.1.2.1").decode(bytes(8192), pixels=pixels)
 encoder = registry.encoder(resolve_target("htj2k-rpcl"))
 encoder.decode(encoder.encode(raw, pixels=pixels).data, pixels=pixels, reduce=2)
+planar = pixels.with_(samples=3, planar=1, photometric="RGB")
+registry.decoder("1.2.840.10008.1.2.1").decode(bytes(3 * 8192), pixels=planar)
 assert not {"imagecodecs", "openjpeg", "numba", "pydicom"} & set(sys.modules), "transcoding"
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_small_first_job_is_done_by_the_twin_and_a_large_one_is_not() -> None:
+    program = """
+import sys
+import numpy as np
+from mersey.codecs import kernels
+small = np.arange(64, dtype=np.uint16).reshape(8, 8)
+rule = {"center": 20.0, "width": 30.0}
+twin = kernels.window(small, **rule)
+for samples in (small, np.dstack([small] * 3)):
+    kernels.halve(samples)
+assert "numba" not in sys.modules
+large = np.resize(small, (4096, 4097))
+kernels.window(large, **rule)
+assert "numba" in sys.modules
+assert np.array_equal(kernels.window(small, **rule), twin)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=110)
 
 
 def test_kernels_work_where_no_cache_can_be_kept() -> None:
@@ -103,6 +126,7 @@ for thing in vars(caching).values():
         thing._locator_classes = []
 import numpy as np
 from mersey.codecs import kernels
+kernels.warm()
 assert kernels.halve(np.full((4, 4), 9, np.uint16)).tolist() == [[9, 9], [9, 9]]
 from mersey.codecs.kernels import compiled
 assert type(compiled.halve_grey._cache).__name__ == "NullCache"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba  # noqa: F401  so that no kernel leaves its work to its twin
 import numpy as np
 import pytest
 from hypothesis import given, settings
