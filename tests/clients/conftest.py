@@ -1,0 +1,73 @@
+"""A synthetic study of 512² CT, uncompressed and progressive, each behind a server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .browsing import Browser, build_viewer
+from .serving import Server
+
+if TYPE_CHECKING:
+    from sample_study import SampleStudy
+
+_SLICES = 16
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> SampleStudy:
+    """Enhanced CT of 6 frames, a CT series of 16 files, an ultrasound cine, uncompressed."""
+    from sample_study import SampleStudy, write_sample_study
+
+    whole = write_sample_study(tmp_path_factory.mktemp("study") / "files", frames=6)
+    for path in whole.ct_series[_SLICES:]:
+        path.unlink()
+    return SampleStudy(
+        whole.study_instance_uid, whole.enhanced_ct, whole.ct_series[:_SLICES], whole.us_cine
+    )
+
+
+@pytest.fixture(scope="session")
+def original(study: SampleStudy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over the study as it was written: frames are encoded as they are asked for."""
+    with Server(study.enhanced_ct.parent, tmp_path_factory.mktemp("store")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def progressive(study: SampleStudy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over the study as `mersey transcode` leaves it: slices of its files."""
+    from mersey.engine.cli.main import app
+    from typer.testing import CliRunner
+
+    folder = tmp_path_factory.mktemp("progressive") / "files"
+    source = study.enhanced_ct.parent
+    result = CliRunner().invoke(app, ["transcode", str(source), str(folder), "--jobs", "2"])
+    assert result.exit_code == 0, result.output
+    with Server(folder, tmp_path_factory.mktemp("store")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def viewer_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the page of Cornerstone3D is built into, by `browser`."""
+    return tmp_path_factory.mktemp("viewer") / "page"
+
+
+@pytest.fixture(scope="session")
+def browser(viewer_page: Path) -> Browser:
+    """Headless Chromium, and the page built; skips where one cannot be had."""
+    return build_viewer(viewer_page)
+
+
+@pytest.fixture(scope="session")
+def curl() -> str:
+    """The command curl; skips where it is absent."""
+    path = shutil.which("curl")
+    if path is None:
+        pytest.skip("curl is not installed here (.ci/run installs it)")
+    return path

@@ -1,0 +1,84 @@
+"""`mersey serve` as a process of its own, which can be ended and started again at its address."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["Server"]
+
+_MERSEY = [sys.executable, "-c", "from mersey.engine.cli.main import main; main()"]
+
+
+class Server:
+    """Serves a folder on a free loopback port that it keeps."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.folder = folder
+        self._store = store
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"http://127.0.0.1:{self._port}"
+        self.root = f"{self.address}/dicom-web"
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns when all files of the folder are indexed."""
+        words = ["serve", str(self.folder), "--store", str(self._store)]
+        words += ["--port", str(self._port), "--jobs", "1"]
+        self._process = subprocess.Popen(
+            [*_MERSEY, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        files = sum(1 for path in self.folder.rglob("*.dcm"))
+        end = time.monotonic() + 60
+        while self._count() < files:
+            assert self._process.poll() is None, "mersey serve has ended"
+            assert time.monotonic() < end, "the files were not indexed"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            assert self._process.wait(20) == 0
+        finally:
+            self._process.kill()
+            self._process.wait()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def get_json(self, path: str) -> list[dict]:
+        request = urllib.request.Request(
+            f"{self.root}{path}", headers={"Accept": "application/dicom+json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def _count(self) -> int:
+        try:
+            return len(self.get_json("/instances?limit=1000"))
+        except OSError:
+            return 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
