@@ -285,8 +285,9 @@ def _problems(answers: dict[str, Answer], cut: Cut, enhanced: Path) -> Iterator[
     small = np.load(out)
     if small.shape != (cut.height, cut.width):
         yield f"extract: shape {small.shape}, expected {(cut.height, cut.width)}"
-    for name, body in (("range", part.body), ("fsiz", fsiz.body)):
-        if not np.array_equal(_decoded(body, cut.reduce), small):
+    # A prefix is the beginning of a larger image; fsiz gives the small one by itself.
+    for name, body, reduce in (("range", part.body, cut.reduce), ("fsiz", fsiz.body, 0)):
+        if not np.array_equal(_decoded(body, reduce), small):
             yield f"{name}: other pixels than mersey extract"
 
 

@@ -17,7 +17,8 @@ from ..archive.bulk_data import find_bulk, parse_bulk_path
 from ..archive.entry import Entry
 from ..transfer.body import Body, FileSlice, Segment
 from ..transfer.multipart import Part, multipart_related
-from .frame_source import FrameSource, stored_form
+from .frame_forms import stored_form
+from .frame_source import FrameSource
 from .frames import answer_frames
 from .holdings import require_current
 from .negotiation import OCTETS

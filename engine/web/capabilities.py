@@ -40,7 +40,7 @@ def describe_capabilities(*, version: str) -> dict[str, Any]:
         f"{study}/metadata": ("Retrieve the metadata of a study", (_JSON,)),
         f"{study}{series}/metadata": ("Retrieve the metadata of a series", (_JSON,)),
         f"{one}/metadata": ("Retrieve the metadata of an instance", (_JSON,)),
-        f"{one}/frames/{{frames}}": ("Retrieve frames; Range, fsiz", _FRAMES),
+        f"{one}/frames/{{frames}}": ("Retrieve frames; Range, fsiz, reduce", _FRAMES),
         f"{one}/bulkdata/{{path}}": ("Retrieve bulk data; Range", _BULK),
     }
     return {

@@ -11,26 +11,33 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
 
-from ...codecs.errors import IntegrityError, MerseyError, ResourceError, UnsupportedError
+from ...codecs.errors import (
+    CodestreamError,
+    IntegrityError,
+    MerseyError,
+    ResourceError,
+    UnsupportedError,
+)
 from ...codecs.pixels import PixelFormat
-from ...codecs.registry import Registry
-from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL, IMPLICIT_LE, transfer_syntax
+from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
 from ..archive.bounded_cache import BoundedCache
 from ..archive.entry import Entry
-from ..archive.renditions import Rendition, RenditionStore, rendition_key
+from ..archive.renditions import Rendition, RenditionStore
+from ..runtime.frame_reduce import FrameReduce, reduce_frame
 from ..runtime.frame_run import FrameRun
-from ..runtime.submission import run_frames
+from ..runtime.rearranging import PROGRESSIVE
+from ..runtime.submission import run_frames, submit
 from ..transfer.body import Segment
+from .frame_forms import lies_explicit, planes_needed, rendition_key_for
 from .holdings import require_current
-from .negotiation import Stored
 from .rendition_builder import RenditionBuilder
 
-__all__ = ["FrameSource", "library_for", "rendition_key_for", "stored_form"]
+__all__ = ["FrameSource"]
 
 type Frames = list[tuple[Segment, ...]]
 
@@ -66,7 +73,7 @@ class FrameSource:
         """
         frames = entry.instance.frames
         assert frames is not None
-        if _lies_explicit(entry):
+        if lies_explicit(entry):
             found = [frames[index] for index in indices]
             if not any(frame.bit_offset for frame in found):
                 return [entry.frame_slices(frame) for frame in found]
@@ -80,12 +87,48 @@ class FrameSource:
         MerseyError
             They cannot be decoded, or have no lossless form in it.
         """
-        key = rendition_key_for(entry, HTJ2K_LOSSLESS_RPCL)
+        return await self._as_rendition(entry, indices, HTJ2K_LOSSLESS_RPCL)
+
+    async def rearranged(self, entry: Entry, indices: Sequence[int]) -> Frames:
+        """The stored codestreams in progressive order, as the rendition of that has them.
+
+        Raises
+        ------
+        UnsupportedError
+            Their packets cannot be moved: they are no codestreams, or damaged.
+        """
+        return await self._as_rendition(entry, indices, PROGRESSIVE)
+
+    async def reduced(
+        self, entry: Entry, index: int, frame: tuple[Segment, ...], *, reduce: int, form: str
+    ) -> bytes:
+        """The codestream of the image of `frame` halved `reduce` times, cut out without decoding.
+
+        `frame` is the one at `index` as it is served otherwise, in the form of that name.
+
+        Raises
+        ------
+        MerseyError
+            It has no such resolution, or is damaged.
+        """
+
+        async def make() -> bytes:
+            work = FrameReduce(frame, reduce)
+            future = submit(self._executor, work.time_limit_s, reduce_frame, work)
+            data = await asyncio.wrap_future(future)
+            require_current(entry)
+            return data
+
+        return await self._once((f"{entry.fingerprint} {form} {reduce}", index), make)
+
+    async def _as_rendition(self, entry: Entry, indices: Sequence[int], target_uid: str) -> Frames:
+        """The frames out of the rendition; where that has yet to be built, made now."""
+        key = rendition_key_for(entry, target_uid)
         rendition = await self._checked(key, indices)
         if rendition is not None:
             return [rendition.frame_slices(index) for index in indices]
-        made = await self._made_frames(entry, indices, HTJ2K_LOSSLESS_RPCL)
-        self._builder.ask(entry, key, target_uid=HTJ2K_LOSSLESS_RPCL)
+        made = await self._made_frames(entry, indices, target_uid)
+        self._builder.ask(entry, key, target_uid=target_uid)
         return made
 
     async def rendition(
@@ -137,7 +180,10 @@ class FrameSource:
             return await self._built_frames(entry, indices, target_uid)
         key = rendition_key_for(entry, target_uid)
         made = await asyncio.gather(
-            *(self._frame(entry, key, index, target_uid) for index in dict.fromkeys(indices))
+            *(
+                self._once((key, index), functools.partial(self._execute, entry, index, target_uid))
+                for index in dict.fromkeys(indices)
+            )
         )
         by_index = dict(zip(dict.fromkeys(indices), made, strict=True))
         return [(by_index[index],) for index in indices]
@@ -146,7 +192,7 @@ class FrameSource:
         """Many frames that are nowhere as they are asked for: have them all written first."""
         pixels = entry.instance.pixels
         assert pixels is not None
-        if target_uid == EXPLICIT_LE and (pixels.frame_bits % 8 or _planes_needed(entry)):
+        if target_uid == EXPLICIT_LE and (pixels.frame_bits % 8 or planes_needed(entry)):
             raise ResourceError(
                 f"{len(indices)} frames of this kind are too many at once, "
                 f"at most {_AT_ONCE_BYTES} bytes are"
@@ -154,9 +200,8 @@ class FrameSource:
         rendition = await self.rendition(entry, target_uid, indices)
         return [rendition.frame_slices(index) for index in indices]
 
-    async def _frame(self, entry: Entry, key: str, index: int, target_uid: str) -> bytes:
+    async def _once(self, place: tuple[str, int], make: Callable[[], Awaitable[bytes]]) -> bytes:
         """One frame from memory or a worker; several requests for it share one run."""
-        place = (key, index)
         made = self._made.get(place)
         if isinstance(made, MerseyError):
             raise made
@@ -168,7 +213,7 @@ class FrameSource:
             return await asyncio.shield(making)
         making = self._making[place] = asyncio.get_running_loop().create_future()
         try:
-            data = await self._execute(entry, index, target_uid)
+            data = await make()
         except Exception as error:
             if isinstance(error, UnsupportedError):
                 self._made.put(place, error)
@@ -187,81 +232,39 @@ class FrameSource:
         instance = entry.instance
         assert instance.frames is not None
         assert instance.pixels is not None
+        is_rearranged = target_uid == PROGRESSIVE
         run = FrameRun(
             path=entry.path,
             instance_uid=instance.sop_instance_uid,
             frames=(instance.frames[index],),
             pixels=instance.pixels,
             source_uid=instance.transfer_syntax_uid,
-            target_uid=target_uid,
-            verify="self",
+            target_uid=instance.transfer_syntax_uid if is_rearranged else target_uid,
+            # No sample is touched, and decoding would take a hundred times as long; the
+            # rendition, which is kept, is decoded and compared.
+            verify="off" if is_rearranged else "self",
+            rearrange=is_rearranged,
         )
-        result = await run_frames(self._executor, run)
+        try:
+            result = await run_frames(self._executor, run)
+        except CodestreamError as error:
+            if not is_rearranged:
+                raise
+            raise UnsupportedError(
+                f"the frame is no whole codestream: {error}", feature="rearranging a damaged frame"
+            ) from error
         require_current(entry)
         data = b"".join(result.data)
         if target_uid != EXPLICIT_LE:
             # A fragment has an even length (PS3.5 §A.4), and so has it in the rendition.
             return data + b"\0" if len(data) % 2 else data
-        return _in_planes(data, instance.pixels) if _planes_needed(entry) else data
+        return _in_planes(data, instance.pixels) if planes_needed(entry) else data
 
     @staticmethod
     def _weight(entry: Entry, indices: Sequence[int]) -> int:
         pixels = entry.instance.pixels
         assert pixels is not None
         return pixels.decoded_bytes * len(indices)
-
-
-def stored_form(entry: Entry) -> Stored:
-    """What negotiation needs to know of an instance with frames."""
-    instance = entry.instance
-    uid = instance.transfer_syntax_uid
-    syntax = transfer_syntax(uid)
-    return Stored(
-        uid=uid,
-        is_encapsulated=syntax is not None and syntax.encapsulated,
-        is_lossy=instance.lossy or (syntax is not None and syntax.lossless is False),
-        can_decode=_lies_explicit(entry) or library_for(entry, EXPLICIT_LE) is not None,
-        can_progress=uid != HTJ2K_LOSSLESS_RPCL
-        and library_for(entry, HTJ2K_LOSSLESS_RPCL) is not None,
-    )
-
-
-def library_for(entry: Entry, target_uid: str) -> str | None:
-    """What makes the frames of `entry` in `target_uid`; None where nothing here can."""
-    instance = entry.instance
-    if instance.pixels is None or instance.frames is None:
-        return None
-    return _library(instance.transfer_syntax_uid, target_uid, instance.pixels)
-
-
-@functools.lru_cache(maxsize=1024)
-def _library(source_uid: str, target_uid: str, pixels: PixelFormat) -> str | None:
-    registry = Registry.default()
-    try:
-        decoder, encoder = registry.decoder(source_uid), registry.encoder(target_uid)
-        encoder.encoded_format(decoder.decoded_format(pixels))
-    except MerseyError:
-        return None
-    return f"{decoder.name} by {decoder.library} > {encoder.name} by {encoder.library}"
-
-
-def rendition_key_for(entry: Entry, target_uid: str) -> str:
-    """The key of the rendition of `entry`; UnsupportedError where nothing here makes it."""
-    library = library_for(entry, target_uid)
-    if library is None:
-        raise UnsupportedError("the frames cannot be had in that form", feature=target_uid)
-    return rendition_key(entry, target_uid=target_uid, library=library)
-
-
-def _lies_explicit(entry: Entry) -> bool:
-    """Whether the stored frames are those of Explicit VR LE, so that slices of them will do."""
-    return entry.instance.transfer_syntax_uid in (EXPLICIT_LE, IMPLICIT_LE)
-
-
-def _planes_needed(entry: Entry) -> bool:
-    """Whether Planar Configuration, as the metadata has it, is by plane (PS3.3 §C.7.6.3.1.3)."""
-    pixels = entry.instance.pixels
-    return pixels is not None and pixels.samples > 1 and pixels.planar == 1
 
 
 def _in_planes(data: bytes, pixels: PixelFormat) -> bytes:

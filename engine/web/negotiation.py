@@ -63,6 +63,7 @@ class Source(Enum):
     STORED = "the fragments as they are"
     EXPLICIT = "Explicit VR Little Endian, a slice or decoded"
     PROGRESSIVE = "HTJ2K with RPCL options"
+    REARRANGED = "the stored packets in progressive order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,17 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What there is: `can_decode` to Explicit VR LE, `can_progress` to .202, losslessly."""
+    """What there is: `can_decode` to Explicit VR LE, `can_progress` to .202, losslessly.
+
+    `can_rearrange` is whether the stored codestreams can be made progressive as they are.
+    """
 
     uid: str
     is_encapsulated: bool
     is_lossy: bool
     can_decode: bool
     can_progress: bool
+    can_rearrange: bool = False
 
 
 def media_type_of(uid: str) -> str:
@@ -124,7 +129,7 @@ def _ways(name: str, asked: tuple[str, ...], stored: Stored) -> Iterator[tuple[S
             yield Source.STORED, media_type_of(stored.uid), stored.uid
     elif name == "image/*":
         if stored.is_encapsulated and (stored.is_lossy or not stored.can_progress):
-            yield Source.STORED, media_type_of(stored.uid), stored.uid
+            yield from _as_stored(stored, media_type_of(stored.uid), stored.uid)
         elif stored.can_progress:
             yield Source.PROGRESSIVE, "image/jphc", HTJ2K_LOSSLESS_RPCL
     elif name in _SYNTAXES:
@@ -132,7 +137,12 @@ def _ways(name: str, asked: tuple[str, ...], stored: Stored) -> Iterator[tuple[S
 
 
 def _octet_ways(asked: tuple[str, ...], stored: Stored) -> Iterator[tuple[Source, str, str]]:
-    """Octets: what may be named, named in the label; `*` is the progressive form (§3 of ours)."""
+    """Octets: what may be named, named in the label; `*` is the progressive form (§3 of ours).
+
+    Viewers say `*`, and decode no part of anything but .202. So lossless frames are given in
+    that, of any syntax; lossy ones as they lie, since moving their packets would help nobody.
+    Who names a syntax, or a media type, is given its progressive order.
+    """
     if "*" in asked:
         if stored.is_encapsulated and (stored.is_lossy or stored.uid == HTJ2K_LOSSLESS_RPCL):
             yield Source.STORED, OCTETS, stored.uid
@@ -142,7 +152,7 @@ def _octet_ways(asked: tuple[str, ...], stored: Stored) -> Iterator[tuple[Source
             yield Source.STORED, OCTETS, stored.uid
     for uid in asked:
         if _passes_as(stored, uid):
-            yield Source.STORED, OCTETS, uid
+            yield from _as_stored(stored, OCTETS, uid)
         elif uid in _SYNTAXES["image/jphc"] and stored.can_progress:
             yield Source.PROGRESSIVE, OCTETS, uid
     if stored.can_decode and (not asked or "*" in asked or EXPLICIT_LE in asked):
@@ -157,13 +167,20 @@ def _image_ways(
         fitting = tuple(uid for uid in asked if uid in fitting)
     as_stored = [uid for uid in fitting if _passes_as(stored, uid)]
     if as_stored and (stored.is_lossy or stored.uid == HTJ2K_LOSSLESS_RPCL):
-        yield Source.STORED, name, as_stored[0]
+        yield from _as_stored(stored, name, as_stored[0])
     if name == "image/jphc" and stored.can_progress:
         for uid in fitting:
             if uid not in as_stored:
                 yield Source.PROGRESSIVE, name, uid
     if as_stored:
-        yield Source.STORED, name, as_stored[0]
+        yield from _as_stored(stored, name, as_stored[0])
+
+
+def _as_stored(stored: Stored, name: str, uid: str) -> Iterator[tuple[Source, str, str]]:
+    """Frames whose samples are coded as they are stored; their packets best by resolution."""
+    if stored.can_rearrange:
+        yield Source.REARRANGED, name, uid
+    yield Source.STORED, name, uid
 
 
 def _passes_as(stored: Stored, uid: str) -> bool:

@@ -22,6 +22,7 @@ from ..archive.entry import Entry
 from ..archive.renditions import RenditionStore
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.plan import Job
+from ..runtime.rearranging import PROGRESSIVE
 from ..runtime.transcode import transcode_file
 from ..runtime.worker_pool import WorkerPool
 from .holdings import require_current
@@ -125,7 +126,7 @@ class RenditionBuilder:
         self._yield_to_requests()
         require_current(order.entry)
         outcome = await transcode_file(
-            Job(order.entry.path, str(target), order.target_uid, "independent", digests=True),
+            _job(order, str(target)),
             executor=self._executor,
             budget=self._budget,
             jobs=self._jobs,
@@ -168,3 +169,12 @@ class RenditionBuilder:
             for process_id in self._executor.process_ids:
                 with suppress(OSError):
                     os.setpriority(os.PRIO_PROCESS, process_id, _NICENESS)
+
+
+def _job(order: _Order, target: str) -> Job:
+    entry, target_uid = order.entry, order.target_uid
+    is_rearranged = target_uid == PROGRESSIVE
+    if is_rearranged:
+        # Of the same name, whatever rules it meets: that is how its frames are labelled.
+        target_uid = entry.instance.transfer_syntax_uid
+    return Job(entry.path, target, target_uid, "independent", digests=True, rearrange=is_rearranged)

@@ -21,7 +21,8 @@ from ..archive.part10_body import file_segments, rewrite_explicit
 from ..transfer.accept import MediaRange
 from ..transfer.body import Body, FileSlice, Segment
 from ..transfer.multipart import Part, multipart_related
-from .frame_source import FrameSource, library_for, stored_form
+from .frame_forms import library_for, stored_form
+from .frame_source import FrameSource
 from .holdings import require_current
 from .negotiation import Choice, Source, Stored, choose_objects
 from .requests import first_choice

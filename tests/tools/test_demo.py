@@ -12,6 +12,7 @@ import pytest
 from demo import Cut, _free_port, _problems
 from demo_requests import Answer, Request, perform
 from mersey.codecs.codestream import scan_codestream
+from mersey.codecs.surgery import reduce_codestream
 from mersey.engine.cli.extraction import extract
 
 
@@ -89,7 +90,7 @@ def right(progressive_ct: Path, tmp_path: Path) -> tuple[dict[str, Answer], Cut,
         "metadata": Answer(200, "OK", {}, b"[]"),
         "frame": Answer(200, "OK", {}, whole),
         "range": Answer(206, "Partial Content", part, whole[:end]),
-        "fsiz": Answer(200, "OK", {"x-decode-level": "1"}, whole[:end]),
+        "fsiz": Answer(200, "OK", {"x-decode-level": "1"}, reduce_codestream(whole, reduce=1)),
     }
     enhanced = tmp_path / "progressive" / "enhanced-ct.dcm"
     enhanced.parent.mkdir()
@@ -122,7 +123,8 @@ def test_each_wrong_answer_is_a_problem(
 
 def test_other_pixels_are_a_problem(right: tuple[dict[str, Answer], Cut, Path]) -> None:
     answers, cut, enhanced = right
-    other = extract(enhanced, form="j2c", number=2, reduce=1, raw=False).data
-    answers["fsiz"] = Answer(200, "OK", {"x-decode-level": "1"}, other)
+    other = extract(enhanced, form="j2c", number=2, reduce=0, raw=False).data
+    small = reduce_codestream(other, reduce=1)
+    answers["fsiz"] = Answer(200, "OK", {"x-decode-level": "1"}, small)
     assert list(_problems(answers, cut, enhanced)) == ["fsiz: other pixels than mersey extract"]
     assert np.load(enhanced.parent.parent / "small.npy").shape == (64, 64)

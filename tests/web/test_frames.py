@@ -204,10 +204,11 @@ def test_fsiz_gets_the_smallest_resolution_that_covers_it(client, samples, fsiz,
     whole = client.get(f"{samples.ct.url}/frames/1", JPHC)
     answer = client.get(f"{samples.ct.url}/frames/1?fsiz={fsiz}", JPHC)
     assert answer.headers["x-decode-level"] == str(level)
-    assert whole.body.startswith(answer.body)
+    assert answer.headers["content-type"] == whole.headers["content-type"]
     assert (answer.headers["etag"] == whole.headers["etag"]) == (level == 0)
-    found = decode(answer.body, samples.ct.samples, reduce=level)
-    assert found.shape == (256 >> level, 256 >> level)
+    expected = decode(whole.body, samples.ct.samples, reduce=level)
+    assert expected.shape == (256 >> level, 256 >> level)
+    np.testing.assert_array_equal(imagecodecs.jpeg2k_decode(answer.body), expected)
 
 
 def test_fsiz_works_on_multipart_and_with_range(client, samples) -> None:
@@ -216,7 +217,8 @@ def test_fsiz_works_on_multipart_and_with_range(client, samples) -> None:
     assert answer.headers["x-decode-level"] == "3"
     for index, (_, data) in enumerate(answer.parts()):
         full = client.get(f"{samples.ct.url}/frames/{index + 1}", JPHC).body
-        assert full.startswith(data)
+        expected = decode(full, samples.ct.samples, reduce=3)
+        np.testing.assert_array_equal(imagecodecs.jpeg2k_decode(data), expected)
     part = client.get(path, DEFAULT, Range="bytes=50-")
     assert part.body == answer.body[50:]
 
