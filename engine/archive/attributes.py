@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from ..dicom.instance import Element, Instance
+from ..dicom.element import Element
+from ..dicom.instance import Instance
 from ..dicom.tags import SPECIFIC_CHARACTER_SET
 
 __all__ = ["JsonElement", "json_attributes", "text_of"]

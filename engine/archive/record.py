@@ -14,8 +14,9 @@ import zstandard
 
 from ...codecs.errors import IntegrityError
 from ...codecs.pixels import PixelFormat
+from ..dicom.element import Element
 from ..dicom.frame_index import FrameIndex
-from ..dicom.instance import Element, Instance, Layout
+from ..dicom.instance import Instance, Layout
 
 __all__ = ["MAX_RECORD_BYTES", "RECORD_VERSION", "pack_instance", "unpack_instance"]
 

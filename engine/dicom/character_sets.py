@@ -9,7 +9,7 @@ import warnings
 
 from pydicom.charset import convert_encodings, decode_bytes
 
-from .instance import Element
+from .element import Element
 from .value_representations import TEXT_VRS
 
 __all__ = ["decode_text"]

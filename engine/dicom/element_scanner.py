@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Container
 
 from ...codecs.errors import DicomError
+from .element import Element
 from .encoding import Encoding, Located
-from .instance import Element
 from .sequence_walk import SEQUENCE_VRS, SequenceWalk
 from .tags import (
     EXTENDED_OFFSET_TABLE,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from struct import Struct
 
 from ...codecs.errors import DicomError
+from .element import Element
 from .encoding_detection import HEAD_BYTES, starts_as_dataset
-from .instance import Element
 from .tags import MAX_KEPT_BYTES, TRANSFER_SYNTAX_UID, format_tag
 from .value_representations import IS_LONG_FORM, UNDEFINED_LENGTH
 

@@ -5,31 +5,22 @@ A value: it holds no file and no pixels, and pickles.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from ...codecs.pixels import PixelFormat
+from .element import Element, integer_of
 from .frame_index import FrameIndex
-from .tags import BINARY_INTEGER_TAGS, SPECIFIC_CHARACTER_SET
+from .tags import SPECIFIC_CHARACTER_SET
 
-__all__ = ["Element", "Instance", "Layout", "ReadAt", "integer_of"]
+__all__ = ["Instance", "Layout", "ReadAt"]
 
 
 class ReadAt(Protocol):
     """Reads `length_bytes` at `offset_bytes`; fewer only at the end of the source."""
 
     def __call__(self, offset_bytes: int, length_bytes: int, /) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """A top-level element with a short value, as stored: `vr` is "" in Implicit VR."""
-
-    tag: int
-    vr: str
-    value: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +91,3 @@ class Instance:
         if element is None:
             return None
         return integer_of(element, little_endian=self.layout.little_endian)
-
-
-_INTEGER_WIDTHS = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8}
-_INTEGER_TEXT = re.compile(rb"[+-]?[0-9]{1,18}")
-
-
-def integer_of(element: Element, *, little_endian: bool) -> int | None:
-    """The first value of a binary or text integer; None where it is not one.
-
-    Where the VR is not told (Implicit VR, UN), the tag tells whether it is binary.
-    """
-    value = element.value
-    width = _INTEGER_WIDTHS.get(element.vr)
-    if width is None and element.vr in ("", "UN") and element.tag in BINARY_INTEGER_TAGS:
-        width = 4 if len(value) == 4 else 2
-    if width is None:
-        text = value.split(b"\\")[0].strip(b" \0")
-        return int(text) if _INTEGER_TEXT.fullmatch(text) else None
-    if len(value) < width:
-        return None
-    order: Literal["little", "big"] = "little" if little_endian else "big"
-    return int.from_bytes(value[:width], order, signed=element.vr in ("SS", "SL", "SV"))

@@ -21,12 +21,13 @@ from ...codecs.syntaxes import (
     transfer_syntax,
 )
 from .codestream_start import guess_syntax
+from .element import Element
 from .element_scanner import ElementScanner
 from .encoding import Encoding, Located
 from .file_meta import FileMetaParser
 from .frame_grouping import group_fragments
 from .frame_index import FrameIndex
-from .instance import Element, Instance, Layout
+from .instance import Instance, Layout
 from .item_walker import ItemWalker
 from .pixel_attributes import declared_frames, declared_pixels
 from .tags import (

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from struct import pack
 
+from .element import Element
 from .explicit_elements import explicit_element
 from .file_meta import PREAMBLE_BYTES, PREFIX
-from .instance import Element, Instance
+from .instance import Instance
 
 __all__ = ["IMPLEMENTATION_CLASS_UID", "IMPLEMENTATION_VERSION_NAME", "file_meta"]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ...codecs.errors import DicomError, UnsupportedError
 from ...codecs.pixels import PixelFormat
-from .instance import Element, integer_of
+from .element import Element, integer_of
 from .tags import (
     BITS_ALLOCATED,
     BITS_STORED,
