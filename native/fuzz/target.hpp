@@ -19,14 +19,18 @@ inline void require(bool holds) {
   if (!holds) std::abort();
 }
 
+enum class Keeps { every_packet, some_packets };
+
 // `operate` makes an Assembly of an index and the argument; what it makes is read back.
 template <typename Operate>
-int rewrite(const std::uint8_t* data, std::size_t size, Operate operate) {
+int rewrite(const std::uint8_t* data, std::size_t size, Keeps keeps, Operate operate) {
   if (size == 0) return 0;
   const std::uint8_t argument = data[size - 1];
   std::vector<std::uint8_t> out;
+  std::size_t packets = 0;
   try {
     const PacketIndex index = index_packets({data, size - 1});
+    packets = index.rows.size();
     const Assembly assembly = operate(index, argument);
     out.resize(static_cast<std::size_t>(assembly.size()));
     assembly.write(out);
@@ -38,7 +42,8 @@ int rewrite(const std::uint8_t* data, std::size_t size, Operate operate) {
     return 0;
   }
   try {
-    (void)index_packets(out);
+    const std::size_t found = index_packets(out).rows.size();
+    require(keeps == Keeps::every_packet ? found == packets : found <= packets);
   } catch (const Unsupported&) {
     return 0;  // the budget goes by the bytes, which are fewer now
   }

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codestreams import HT_FORMS, ht_codestream, image, progressive
+from codestreams import HT_FORMS, blank_bodies_from, ht_codestream, image, progressive
 from mersey.codecs.codestream import scan_codestream
 from mersey.codecs.surgery import conforms_to_rpcl, reorder, to_progressive, why_not_rpcl
+from reference_decoders import by_openjpeg, same
 from surgery_contract import PROGRESSIONS, assert_keeps_samples, assert_reduces_to_the_same
 
 ROWS, COLUMNS = 211, 187
@@ -129,6 +130,21 @@ def test_jpeg_2000_stays_jpeg_2000(tmp_path: Path) -> None:
     layout = scan_codestream(made)
     assert not layout.ht
     assert why_not_rpcl(layout) == ("it has no code-blocks of high throughput",)
+
+
+@pytest.mark.parametrize("form", ["RPCL, tiles", "RPCL, offset", "RLCP, precincts"])
+def test_prefixes_of_progressive_streams_are_whole_smaller_images(form: str) -> None:
+    """Of several tiles too: their tile-parts of a resolution stand together."""
+    data = to_progressive(ht_codestream(image(ROWS, COLUMNS, 3), **HT_FORMS[form]))
+    layout = scan_codestream(data)
+    assert layout.cut_points is not None
+    small = layout.cut_points[layout.decompositions]
+    assert small < len(data) / 8
+    for reduce in range(1, layout.decompositions + 1):
+        at = layout.cut_points[reduce]
+        assert scan_codestream(data[:at], complete=False).complete_reduce == reduce
+        blanked = blank_bodies_from(data, layout, at)
+        assert same(by_openjpeg(blanked, reduce), by_openjpeg(data, reduce))
 
 
 def test_our_own_form_stays_as_it_is() -> None:
