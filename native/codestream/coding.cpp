@@ -98,7 +98,8 @@ void Coding::read_poc(ByteReader segment, std::size_t component_count) {
     volume.layer_end = segment.u16();
     volume.level_end = segment.u8();
     const std::uint16_t end = component();
-    volume.component_end = end != 0 ? end : static_cast<std::uint16_t>(wide ? 16384 : 256);  // Table A.32
+    // 0 stands for all there can be (Table A.32).
+    volume.component_end = end != 0 ? end : static_cast<std::uint16_t>(wide ? 16384 : 256);
     const std::uint8_t order = segment.u8();
     if (order > 4) segment.refuse("progression order " + text(order) + ", expected 0–4");
     volume.progression = static_cast<Progression>(order);

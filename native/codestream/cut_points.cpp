@@ -55,7 +55,9 @@ class CutFinder {
     std::map<std::uint32_t, std::vector<const TilePart*>> seen;
     for (const TilePart& part : layout_.tiles.parts) seen[part.tile].push_back(&part);
     const PackedHeaders packed(layout_.main, layout_.tiles);
-    for (const auto& [tile, parts] : extents_) found_.emplace(tile, look_at(tile, seen[tile], packed));
+    for (const auto& [tile, parts] : extents_) {
+      found_.emplace(tile, look_at(tile, seen[tile], packed));
+    }
   }
 
   TileCuts look_at(std::uint32_t index, const std::vector<const TilePart*>& parts,

@@ -221,7 +221,8 @@ class TilePartReader {
 
   // EOC is missing; fine where every tile-part that was announced is here.
   void finish_without_eoc() {
-    const std::uint64_t end = found_.parts.empty() ? 0 : soc_ + found_.parts.back().offset + found_.parts.back().length;
+    std::uint64_t end = 0;
+    if (!found_.parts.empty()) end = soc_ + found_.parts.back().offset + found_.parts.back().length;
     if (next_index_.size() < header_.size.tiles()) {
       throw Truncated("codestream at byte " + text(end) + ": ended without EOC after " +
                           text(next_index_.size()) + " of " + text(header_.size.tiles()) +

@@ -3,7 +3,8 @@
 using namespace mersey::codestream;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return fuzz::rewrite(data, size, fuzz::Keeps::some_packets, [](const PacketIndex& index, std::uint8_t argument) {
-    return reduce(index, argument % 8);
-  });
+  return fuzz::rewrite(data, size, fuzz::Keeps::some_packets,
+                       [](const PacketIndex& index, std::uint8_t argument) {
+                         return reduce(index, argument % 8);
+                       });
 }

@@ -3,8 +3,9 @@
 using namespace mersey::codestream;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return fuzz::rewrite(data, size, fuzz::Keeps::every_packet, [](const PacketIndex& index, std::uint8_t argument) {
-    (void)resolution_ranges(index, 0);
-    return reorder(index, static_cast<Progression>(argument % 5));
-  });
+  return fuzz::rewrite(data, size, fuzz::Keeps::every_packet,
+                       [](const PacketIndex& index, std::uint8_t argument) {
+                         (void)resolution_ranges(index, 0);
+                         return reorder(index, static_cast<Progression>(argument % 5));
+                       });
 }
