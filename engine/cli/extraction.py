@@ -21,8 +21,10 @@ from ...codecs.codestream import scan_codestream
 from ...codecs.errors import DicomError, MerseyError, UnsupportedError, UsageError
 from ...codecs.pixels import PixelArray, PixelFormat
 from ...codecs.png import png_bytes
+from ...codecs.reduction import reduced_size
 from ...codecs.registry import Registry
 from ...codecs.samples import true_samples
+from ...codecs.surgery import reduce_codestream
 from ...codecs.syntaxes import (
     HTJ2K,
     HTJ2K_LOSSLESS,
@@ -38,6 +40,7 @@ from ..runtime.display import to_display
 from ..runtime.display_headers import DISPLAY_KEYWORDS, display_rule
 from ..runtime.frame_decode import FrameDecode, decode_safely
 from ..runtime.frame_read import FrameBytes, read_codestream, read_frame
+from ..runtime.reduced_read import read_reduced
 from ..runtime.source_file import SourceFile
 from ..runtime.stored_colour import with_stored_colour
 
@@ -83,8 +86,10 @@ def extract(path: Path, *, form: str, number: int, reduce: int, raw: bool) -> Ex
         if instance.layout.deflated:
             with _inflated(file, instance, frame) as read_at:
                 stored = read_frame(read_at, frame)
-        elif instance.transfer_syntax_uid in _CODESTREAMS and (reduce or form == "j2c"):
+        elif instance.transfer_syntax_uid in _CODESTREAMS and form == "j2c":
             stored = read_codestream(file.read_at, frame, reduce=reduce)
+        elif instance.transfer_syntax_uid in _CODESTREAMS and reduce:
+            stored = read_reduced(file.read_at, frame, reduce=reduce)
         else:
             stored = read_frame(file.read_at, frame)
         read = file.bytes_read - before
@@ -117,12 +122,16 @@ class _Request:
     def decode(self) -> tuple[PixelArray, PixelFormat]:
         """The samples, and the format that describes them."""
         uid = self.instance.transfer_syntax_uid
+        done = self.stored.reduced
         work = FrameDecode(
             self.stored.data,
-            pixels=self.pixels,
+            pixels=self.pixels.with_(
+                rows=reduced_size(self.pixels.rows, reduce=done),
+                columns=reduced_size(self.pixels.columns, reduce=done),
+            ),
             source_uid=uid,
             bit_offset=self.frame.bit_offset,
-            reduce=self.reduce,
+            reduce=self.reduce - done,
         )
         try:
             samples = decode_safely(work)
@@ -181,14 +190,17 @@ def _as_j2c(request: _Request) -> tuple[bytes, str]:
     if stored.layout is not None:
         if request.reduce == 0:
             return stored.data, "codestream as stored"
-        if not stored.is_prefix or request.reduce > stored.layout.decompositions:
+        if request.reduce > stored.layout.decompositions:
             raise UnsupportedError(
                 f"the codestream ({stored.layout.progression}, "
                 f"{stored.layout.decompositions} decompositions) has no cut point for --reduce "
-                f"{request.reduce}: transcode it to htj2k-rpcl, or extract .png or .npy",
+                f"{request.reduce}: extract .png or .npy",
                 feature="cut points",
             )
-        return stored.data, "a prefix of the codestream as stored"
+        if stored.is_prefix:
+            return stored.data, "a prefix of the codestream as stored"
+        # Its packets are in another order: the smaller image as a codestream of its own.
+        return reduce_codestream(stored.data, reduce=request.reduce), "a codestream of its own"
     return _encoded(request)
 
 

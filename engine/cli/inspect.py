@@ -10,6 +10,15 @@ import typer
 
 __all__ = ["command"]
 
+_CUT_COLUMNS = (
+    ("Reduce", "width", "height", "bytes", "% of codestream"),
+    ("reduce", "width", "height", "bytes", "percent"),
+)
+_NEEDED_COLUMNS = (
+    ("Reduce", "width", "height", "bytes needed", "in ranges", "prefix with them"),
+    ("reduce", "width", "height", "bytes", "ranges", "prefix"),
+)
+
 
 def command(
     file: Annotated[
@@ -35,7 +44,8 @@ def command(
     "identity", "patient" (null unless asked for), "image", "frames", "codestream" and
     "warnings"; what there is none of is null. Offsets and lengths are in bytes, frames are
     numbered from 1, "cut_points" says for each "reduce" how many bytes of the codestream
-    make a complete image.
+    make a complete image; where there are none, "needed" says how many bytes an image takes, in
+    how many "ranges", and the length of the "prefix" that holds them all.
     """
     from .inspection import inspect_file
 
@@ -88,12 +98,13 @@ def _print_frames(frames: dict[str, Any]) -> None:
 
 
 def _print_codestream(codestream: dict[str, Any]) -> None:
-    fields = {key: value for key, value in codestream.items() if key != "cut_points"}
+    tables = ("cut_points", "needed")
+    fields = {key: value for key, value in codestream.items() if key not in tables}
     _print_section("codestream of frame 1", fields)
     if codestream["cut_points"] is not None:
-        names = ("reduce", "width", "height", "bytes", "percent")
-        head = ("Reduce", "width", "height", "bytes", "% of codestream")
-        _print_numbers(head, names, codestream["cut_points"])
+        _print_numbers(*_CUT_COLUMNS, codestream["cut_points"])
+    if codestream["needed"] is not None:
+        _print_numbers(*_NEEDED_COLUMNS, codestream["needed"])
 
 
 def _print_numbers(

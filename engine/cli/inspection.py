@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...codecs.codestream import CodestreamLayout, reduced_size
-from ...codecs.errors import CodestreamError
+from ...codecs.errors import CodestreamError, UnsupportedError
 from ...codecs.pixels import PixelFormat
 from ...codecs.syntaxes import (
     HTJ2K,
@@ -25,6 +25,7 @@ from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance, ReadAt
 from ..runtime.frame_read import FrameBytes, read_layout
 from ..runtime.source_file import SourceFile
+from .needed_bytes import needed_bytes
 
 __all__ = ["CODESTREAM_SYNTAXES", "inspect_file"]
 
@@ -192,8 +193,19 @@ def _codestream(found: FrameBytes, layout: CodestreamLayout) -> _Report:
         "length_bytes": layout.length_bytes,
         "bytes_read": len(found.data),
         "cut_points": _cut_points(layout),
+        "needed": _needed(found, layout),
         "why_no_cut_points": layout.why_no_cut_points or None,
     }
+
+
+def _needed(found: FrameBytes, layout: CodestreamLayout) -> list[_Report] | None:
+    """Where there are no cut points: the bytes that each reduction needs, in pieces."""
+    if layout.cut_points is not None or found.is_prefix:
+        return None
+    try:
+        return needed_bytes(found.data, layout)
+    except (CodestreamError, UnsupportedError):
+        return None  # what is wrong with it, decoding will say
 
 
 def _cut_points(layout: CodestreamLayout) -> list[_Report] | None:

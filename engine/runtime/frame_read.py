@@ -14,15 +14,18 @@ from ..dicom.frame_index import Frame, Span
 from ..dicom.instance import ReadAt
 
 __all__ = [
+    "HEAD_BYTES",
     "FrameBytes",
     "plan_prefix",
     "read_bytes",
     "read_codestream",
     "read_frame",
     "read_layout",
+    "read_up_to",
+    "scan_bytes",
 ]
 
-_HEAD_BYTES = 256
+HEAD_BYTES = 256
 """Holds the main header of most .202 frames, and is less than their smallest image."""
 
 
@@ -31,13 +34,15 @@ class FrameBytes:
     """The stored bytes of one frame: all of them, or a codestream's up to a cut point.
 
     `layout` is None where the frame is no codestream. `stored_bytes` is what the whole frame
-    takes in the file, `is_prefix` says that `data` is not all of its codestream.
+    takes in the file, `is_prefix` says that `data` is not all of its codestream. Where `reduced`
+    is not 0, `data` is a codestream of its own, of the image halved so often.
     """
 
     data: bytes
     stored_bytes: int
     layout: CodestreamLayout | None = None
     is_prefix: bool = False
+    reduced: int = 0
 
 
 def plan_prefix(frame: Frame, *, start_bytes: int, end_bytes: int) -> tuple[Span, ...]:
@@ -78,10 +83,10 @@ def read_layout(read_at: ReadAt, frame: Frame) -> FrameBytes:
     """
     data = b""
     while len(data) < frame.length_bytes:
-        wanted = min(max(_HEAD_BYTES, 2 * len(data)), frame.length_bytes)
+        wanted = min(max(HEAD_BYTES, 2 * len(data)), frame.length_bytes)
         data += read_bytes(read_at, frame, len(data), wanted)
         is_whole = len(data) == frame.length_bytes
-        layout = _scan(data, is_whole=is_whole)
+        layout = scan_bytes(data, is_whole=is_whole)
         if layout is not None and (is_whole or layout.cut_points is not None):
             return FrameBytes(data, frame.length_bytes, layout, is_prefix=not is_whole)
     raise CodestreamError("the frame is empty, expected a codestream", offset_bytes=0)
@@ -109,7 +114,19 @@ def read_codestream(read_at: ReadAt, frame: Frame, *, reduce: int = 0) -> FrameB
             layout = scan_codestream(data)
         start, end = layout.jp2_offset, prefix_length(layout, 0)
         return FrameBytes(data[start:end], frame.length_bytes, layout)
-    level = min(reduce, layout.decompositions)
+    return read_up_to(read_at, frame, data, layout, min(reduce, layout.decompositions))
+
+
+def read_up_to(
+    read_at: ReadAt, frame: Frame, data: bytes, layout: CodestreamLayout, level: int
+) -> FrameBytes:
+    """Read on behind `data`, the frame's first bytes, up to the cut point of `level`.
+
+    Raises
+    ------
+    CodestreamError
+        By the main header that is behind the end of the frame.
+    """
     start, end = layout.jp2_offset, prefix_length(layout, level)
     if end > frame.length_bytes:
         raise CodestreamError(
@@ -121,7 +138,7 @@ def read_codestream(read_at: ReadAt, frame: Frame, *, reduce: int = 0) -> FrameB
     return FrameBytes(data[start:end], frame.length_bytes, layout, is_prefix=level > 0)
 
 
-def _scan(data: bytes, *, is_whole: bool) -> CodestreamLayout | None:
+def scan_bytes(data: bytes, *, is_whole: bool) -> CodestreamLayout | None:
     """The layout, or None where the main header may go on beyond `data`."""
     try:
         return scan_codestream(data, complete=is_whole)
