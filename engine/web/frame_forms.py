@@ -14,7 +14,7 @@ from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL, IMPLICIT_LE, tr
 from ..archive.entry import Entry
 from ..archive.renditions import rendition_key
 from ..runtime.rearranging import PROGRESSIVE, REARRANGEABLE, rearranging_library
-from .negotiation import Stored
+from .negotiation import Stored, media_type_of
 
 __all__ = ["library_for", "lies_explicit", "planes_needed", "rendition_key_for", "stored_form"]
 
@@ -32,7 +32,22 @@ def stored_form(entry: Entry) -> Stored:
         can_progress=uid != HTJ2K_LOSSLESS_RPCL
         and library_for(entry, HTJ2K_LOSSLESS_RPCL) is not None,
         can_rearrange=uid != HTJ2K_LOSSLESS_RPCL and library_for(entry, PROGRESSIVE) is not None,
+        suits_viewers=instance.pixels is None or _suits_viewers(uid, instance.pixels),
     )
+
+
+def _suits_viewers(uid: str, pixels: PixelFormat) -> bool:
+    """Whether viewers show HTJ2K of these pixels in the right colours.
+
+    Cornerstone3D takes decoded colour for what the metadata says of the stored: Planar
+    Configuration by plane garbles it. Its OpenJPH reads three components rightly only where
+    they have a colour transform, which RGB is given when it is encoded and other colour not.
+    """
+    if pixels.samples == 1:
+        return True
+    with_transform = pixels.photometric in ("YBR_RCT", "YBR_ICT")
+    to_be_given_one = pixels.photometric == "RGB" and media_type_of(uid) != "image/jphc"
+    return pixels.planar == 0 and (with_transform or to_be_given_one)
 
 
 def library_for(entry: Entry, target_uid: str) -> str | None:

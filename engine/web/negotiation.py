@@ -86,6 +86,8 @@ class Stored:
     """What there is: `can_decode` to Explicit VR LE, `can_progress` to .202, losslessly.
 
     `can_rearrange` is whether the stored codestreams can be made progressive as they are.
+    `suits_viewers` is whether viewers, which know the metadata of what is stored, show HTJ2K
+    of it in the right colours.
     """
 
     uid: str
@@ -94,6 +96,7 @@ class Stored:
     can_decode: bool
     can_progress: bool
     can_rearrange: bool = False
+    suits_viewers: bool = True
 
 
 def media_type_of(uid: str) -> str:
@@ -144,12 +147,7 @@ def _octet_ways(asked: tuple[str, ...], stored: Stored) -> Iterator[tuple[Source
     Who names a syntax, or a media type, is given its progressive order.
     """
     if "*" in asked:
-        if stored.is_encapsulated and (stored.is_lossy or stored.uid == HTJ2K_LOSSLESS_RPCL):
-            yield Source.STORED, OCTETS, stored.uid
-        if stored.can_progress:
-            yield Source.PROGRESSIVE, OCTETS, HTJ2K_LOSSLESS_RPCL
-        if stored.is_encapsulated:
-            yield Source.STORED, OCTETS, stored.uid
+        yield from _ways_of_any(stored)
     for uid in asked:
         if _passes_as(stored, uid):
             yield from _as_stored(stored, OCTETS, uid)
@@ -157,6 +155,21 @@ def _octet_ways(asked: tuple[str, ...], stored: Stored) -> Iterator[tuple[Source
             yield Source.PROGRESSIVE, OCTETS, uid
     if stored.can_decode and (not asked or "*" in asked or EXPLICIT_LE in asked):
         yield Source.EXPLICIT, OCTETS, EXPLICIT_LE
+
+
+def _ways_of_any(stored: Stored) -> Iterator[tuple[Source, str, str]]:
+    """Any transfer syntax: progressive, unless the one who asks would misread that."""
+    if not stored.suits_viewers:
+        if stored.is_encapsulated and stored.uid not in _SYNTAXES["image/jphc"]:
+            yield Source.STORED, OCTETS, stored.uid
+        if stored.can_decode:
+            yield Source.EXPLICIT, OCTETS, EXPLICIT_LE
+    if stored.is_encapsulated and (stored.is_lossy or stored.uid == HTJ2K_LOSSLESS_RPCL):
+        yield Source.STORED, OCTETS, stored.uid
+    if stored.can_progress:
+        yield Source.PROGRESSIVE, OCTETS, HTJ2K_LOSSLESS_RPCL
+    if stored.is_encapsulated:
+        yield Source.STORED, OCTETS, stored.uid
 
 
 def _image_ways(

@@ -16,6 +16,7 @@ __all__ = ["ROOT", "accepted", "base_url", "first_choice", "parse_frame_list", "
 ROOT = "/dicom-web"
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
+_PORTS = {"http": 80, "https": 443}
 _MAX_FRAME_LIST = 100_000
 _MAX_FRAMES_ASKED = 10_000
 
@@ -46,10 +47,13 @@ def query_pairs(request: Request) -> list[tuple[str, str]]:
 
 def base_url(request: Request) -> str:
     """The address of the service, as the client knows it."""
+    name, port = request.scope.get("server") or ("localhost", None)
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
-        server = request.scope.get("server") or ("localhost", None)
-        host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])
+        host = f"{name}:{port}" if port else str(name)
+    elif host in (name, "localhost") and port not in (None, _PORTS.get(request.url.scheme)):
+        # dicomweb-client leaves the port out. Behind a proxy the host is another than ours.
+        host = f"{host}:{port}"
     return f"{request.url.scheme}://{host}{request.scope.get('root_path', '')}{ROOT}"
 
 

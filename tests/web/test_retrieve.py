@@ -259,3 +259,18 @@ def test_errors_are_json_and_unknown_addresses_are_not_found(client) -> None:
 def test_a_host_that_is_none_does_not_get_into_addresses(client, samples, host) -> None:
     answer = client.get(f"{samples.ct.url}/metadata", Host=host)
     assert host.encode() not in answer.body
+
+
+def test_addresses_have_the_port_even_where_a_client_leaves_it_out_of_host(client, samples) -> None:
+    for host in ("127.0.0.1", "localhost"):  # as dicomweb-client 0.61 does
+        answer = client.get(f"{samples.ct.url}/metadata", Host=host)
+        port = client.address.rpartition(":")[2]
+        (dataset,) = json.loads(answer.body)
+        assert dataset["7FE00010"]["BulkDataURI"].startswith(f"http://{host}:{port}/dicom-web/")
+
+
+@pytest.mark.parametrize("host", ["pacs.example", "pacs.example:8443"])
+def test_addresses_are_those_of_the_proxy_that_a_client_asked(client, samples, host) -> None:
+    answer = client.get(f"{samples.ct.url}/metadata", Host=host)
+    (dataset,) = json.loads(answer.body)
+    assert dataset["7FE00010"]["BulkDataURI"].startswith(f"http://{host}/dicom-web/")
