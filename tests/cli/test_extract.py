@@ -8,14 +8,15 @@ import imagecodecs
 import numpy as np
 import pytest
 from mersey.codecs.codestream import scan_codestream
+from mersey.codecs.surgery import reorder
 from mersey.engine.cli import extraction
 from mersey.engine.cli.main import app
 from mersey.engine.dicom.indexing import index_instance
 from mersey.engine.runtime.source_file import SourceFile
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from pydicom.encaps import get_frame
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless
 from sample_study import SampleStudy
 from typer.testing import CliRunner
 
@@ -256,3 +257,52 @@ def test_an_unsupported_form_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["extract", str(path), str(tmp_path / "a.npy")])
     assert result.exit_code == 1
     assert "RLE of Bits Allocated 1" in result.stderr
+
+
+@pytest.fixture
+def j2k_ct(sample_study: SampleStudy, tmp_path: Path) -> Path:
+    """The sample's enhanced CT in J2K as most archives have it: LRCP, no TLM, no PLT."""
+    ds = dcmread(sample_study.enhanced_ct)
+    frames = [
+        imagecodecs.jpeg2k_encode(frame, codecformat="j2k", reversible=True, bitspersample=12)
+        for frame in ds.pixel_array
+    ]
+    ds.PixelData = encapsulate(frames)
+    ds["PixelData"].VR = "OB"
+    ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    path = tmp_path / "j2k.dcm"
+    ds.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("reduce", [1, 2, 3])
+def test_of_j2k_without_any_list_little_more_than_the_image_takes_is_read(
+    j2k_ct: Path, tmp_path: Path, watched: list[Watched], reduce: int
+) -> None:
+    _extract(j2k_ct, tmp_path / "a.npy", "--frame", "3", "--reduce", str(reduce))
+    frame = _codestream(j2k_ct, 3)
+    needed = (scan_codestream(frame).cut_points or ())[reduce]
+    headers = Watched(j2k_ct)
+    index_instance(headers.read_at, size_bytes=headers.size_bytes)
+    read = watched[0].bytes_read - headers.bytes_read
+    assert needed <= read <= max(2 * needed, 512) < len(frame)
+    expected = imagecodecs.jpeg2k_decode(frame, skipres=reduce)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), expected)
+
+
+def test_a_reduced_codestream_of_packets_in_another_order_is_one_of_its_own(
+    j2k_ct: Path, tmp_path: Path
+) -> None:
+    ds = dcmread(j2k_ct)
+    colour = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    frame = imagecodecs.jpeg2k_encode(colour, codecformat="j2k", reversible=True, mct=False)
+    ds.NumberOfFrames, ds.Rows, ds.Columns, ds.SamplesPerPixel = 1, 64, 64, 3
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8, 8, 7
+    ds.PhotometricInterpretation, ds.PlanarConfiguration = "RGB", 0
+    ds.PixelData = encapsulate([reorder(frame, progression="CPRL")])
+    source, out = tmp_path / "colour.dcm", tmp_path / "a.j2c"
+    ds.save_as(source)
+    words = _extract(source, out, "--reduce", "2")
+    assert "a codestream of its own" in words
+    expected = imagecodecs.jpeg2k_decode(frame, skipres=2)
+    assert np.array_equal(imagecodecs.jpeg2k_decode(out.read_bytes()), expected)
