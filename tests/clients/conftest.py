@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .browsing import Browser, build_viewer
 from .serving import Server
+from .showing import Show, Shown, show_series
 
 if TYPE_CHECKING:
     from sample_study import SampleStudy
@@ -52,6 +53,14 @@ def progressive(study: SampleStudy, tmp_path_factory: pytest.TempPathFactory) ->
         yield server
 
 
+@pytest.fixture(params=["original", "progressive"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Uncompressed files, encoded when asked for; and files that are progressive already."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Server)
+    return found
+
+
 @pytest.fixture(scope="session")
 def viewer_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the page of Cornerstone3D is built into, by `browser`."""
@@ -71,3 +80,20 @@ def curl() -> str:
     if path is None:
         pytest.skip("curl is not installed here (.ci/run installs it)")
     return path
+
+
+@pytest.fixture
+def show(browser: Browser, viewer_page: Path, study: SampleStudy, tmp_path: Path) -> Show:
+    """Show images of a server in the browser; of the CT series unless `file` is another's."""
+
+    def show_images(server: Server, *, file: Path | None = None, **how: Any) -> Shown:
+        return show_series(
+            browser,
+            viewer_page,
+            server,
+            file=file or study.ct_series[0],
+            results=tmp_path / "results",
+            **how,
+        )
+
+    return show_images

@@ -73,14 +73,6 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "saved"
 
 
-@pytest.fixture(params=["original", "progressive"])
-def server(request: pytest.FixtureRequest) -> Server:
-    """Uncompressed files, encoded when asked for; and files that are progressive already."""
-    found = request.getfixturevalue(request.param)
-    assert isinstance(found, Server)
-    return found
-
-
 def instance_url(server: Server, path: Path) -> str:
     dataset = dcmread(path, stop_before_pixels=True)
     return (

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 import imagecodecs
@@ -13,138 +11,18 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
-from .browsing import Browser, Visit
+from .browsing import Browser
 from .serving import Server
+from .showing import RPCL, SUBRESOLUTION, Show, assert_exact, assert_ranges_continue
 
 if TYPE_CHECKING:
     from sample_study import SampleStudy
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
-RPCL = "1.2.840.10008.1.2.4.202"
-SUBRESOLUTION, WHOLE = 6, 8  # Cornerstone's ImageQualityStatus
 SMALL_CHUNK = 8 << 10
 LEVEL_3_CHUNK = 5 << 10
 """Holds all of the 64² picture of a 512² slice, and no more than makes the viewer show that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture that the viewer was given to show; samples as it has them."""
-
-    index: int
-    status: int
-    level: int
-    bytes: int
-    transfer_syntax: str
-    samples: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What one showing brought: the pictures in order, and the visit that it was."""
-
-    pictures: list[Picture]
-    image_ids: list[str]
-    metadata: dict[str, Any]
-    visit: Visit
-
-    def of(self, index: int) -> list[Picture]:
-        return [picture for picture in self.pictures if picture.index == index]
-
-
-type Show = Callable[..., Shown]
-
-
-@pytest.fixture
-def show(browser: Browser, viewer_page: Path, study: SampleStudy, tmp_path: Path) -> Show:
-    """Show the first images of the series of `file` in a browser that knows nothing yet."""
-
-    def show_series(
-        server: Server,
-        *,
-        kind: str,
-        mode: str,
-        count: int,
-        file: Path | None = None,
-        chunk_bytes: int | None = None,
-        bytes_per_second: int | None = None,
-        **plan: Any,
-    ) -> Shown:
-        dataset = dcmread(file or study.ct_series[0], stop_before_pixels=True)
-        scenario: dict[str, Any] = {
-            "root": server.root,
-            "study": dataset.StudyInstanceUID,
-            "series": dataset.SeriesInstanceUID,
-            "kind": kind,
-            "mode": mode,
-            "count": count,
-        }
-        if chunk_bytes is not None:
-            scenario["chunkSize"] = chunk_bytes
-        showing: dict[str, Any] = {"show": scenario, "screenshot": "shown.png"}
-        if bytes_per_second is not None:
-            showing["bytesPerSecond"] = bytes_per_second
-        visit = browser.visit(
-            viewer_page,
-            [{"open": "/index.html"}, showing],
-            service=server.address,
-            results=tmp_path / "results",
-            **plan,
-        )
-        return _shown(visit)
-
-    return show_series
-
-
-def _shown(visit: Visit) -> Shown:
-    """The result, after what holds for every showing: no complaint, no wrong status."""
-    (result,) = visit.results
-    assert result["errors"] == []
-    assert [said for said in visit.console if said.startswith(("error", "warning"))] == []
-    assert {request["status"] for request in visit.requests} <= {200, 204, 206}
-    assert not any("content-encoding" in request["got"] for request in visit.sent("/frames/"))
-    pictures = []
-    for picture in result["pictures"]:
-        dtype = np.dtype(picture["type"].removesuffix("Array").removesuffix("Clamped").lower())
-        samples = np.fromfile(visit.folder / picture["file"], dtype)
-        shape: tuple[int, ...] = (picture["rows"], picture["columns"])
-        if picture["components"] > 1:
-            shape = (*shape, picture["components"])
-        pictures.append(
-            Picture(
-                picture["index"],
-                picture["status"],
-                picture["level"],
-                picture["bytes"],
-                picture.get("transferSyntax", ""),
-                samples.reshape(shape),
-            )
-        )
-    return Shown(pictures, result["imageIds"], result["metadata"][0], visit)
-
-
-def assert_exact(shown: Shown, frames: Sequence[np.ndarray]) -> None:
-    """The last picture of each image is the source, sample for sample, and came as HTJ2K."""
-    assert len(shown.image_ids) == len(frames)
-    for index, frame in enumerate(frames):
-        last = shown.of(index)[-1]
-        assert last.status == WHOLE
-        assert last.transfer_syntax == RPCL
-        np.testing.assert_array_equal(last.samples, frame)
-
-
-def assert_ranges_continue(visit: Visit, *, chunk_bytes: int) -> None:
-    """Each frame came as a beginning and the rest of the same: Chromium asked by If-Range."""
-    requests = visit.sent("/frames/")
-    for url in {request["url"] for request in requests}:
-        first, rest = (request for request in requests if request["url"] == url)
-        tag, total = first["got"]["etag"], int(first["got"]["content-range"].split("/")[1])
-        assert first["sent"]["range"] == f"bytes=0-{chunk_bytes - 1}"
-        assert rest["sent"]["if-range"] == tag
-        assert rest["got"]["etag"] == tag
-        assert [first["status"], rest["status"]] == [206, 206]
-        assert rest["got"]["content-range"] == f"bytes {chunk_bytes}-{total - 1}/{total}"
 
 
 def hounsfield(dataset: Dataset) -> np.ndarray:
@@ -163,14 +41,6 @@ def reduced(image_id: str, level: int) -> np.ndarray:
     with urlopen(request, timeout=30) as response:
         data = response.read()
     return imagecodecs.jpeg2k_decode(data, skipres=level).astype(np.int64) - 1024
-
-
-@pytest.fixture(params=["original", "progressive"])
-def server(request: pytest.FixtureRequest) -> Server:
-    """Uncompressed files, encoded when asked for; and files that are progressive already."""
-    found = request.getfixturevalue(request.param)
-    assert isinstance(found, Server)
-    return found
 
 
 def test_a_stack_is_exact_by_plain_requests(show: Show, server: Server, study: SampleStudy) -> None:
@@ -230,6 +100,19 @@ def test_a_stack_sharpens_while_it_streams_over_a_slow_wire(
         assert levels == sorted(levels, reverse=True)
         assert levels[0] > 0
     assert [request["status"] for request in shown.visit.sent("/frames/")] == [200, 200]
+
+
+def test_a_stack_shows_the_picture_of_a_size_first(
+    show: Show, server: Server, study: SampleStudy
+) -> None:
+    shown = show(server, kind="stack", mode="fsiz", count=2)
+    assert_exact(shown, slices(study, 2))
+    for index, image_id in enumerate(shown.image_ids):
+        early, _ = shown.of(index)
+        assert early.status == SUBRESOLUTION
+        np.testing.assert_array_equal(early.samples, reduced(image_id, 2))
+    for request in shown.visit.sent("fsiz=100,100"):
+        assert request["got"]["x-decode-level"] == "2"
 
 
 def test_a_volume_is_exact_by_plain_requests(

@@ -1,11 +1,12 @@
 // How images are asked for: the ways of Cornerstone3D, by the names that the tests give them.
-import { ProgressiveRetrieveImages, utilities } from '@cornerstonejs/core';
+import { Enums, ProgressiveRetrieveImages, utilities } from '@cornerstonejs/core';
 
 /**
  * Choose the way for a stack or a volume.
  *
  * `xhr` is one request a frame, which is what Cornerstone does when it is told nothing;
- * `stream` decodes while bytes come; `range` asks for a beginning, then for the rest.
+ * `stream` decodes while bytes come; `range` asks for a beginning, then for the rest; `fsiz`
+ * for a smaller image, then for the whole one.
  * `chunkSize` undefined leaves Cornerstone its own.
  */
 export function chooseRetrieval(kind, mode, chunkSize) {
@@ -23,11 +24,22 @@ function ofStack(mode, sizes) {
       retrieveOptions: { streamed: { streaming: true, ...sizes } },
     };
   }
+  const stages = [
+    { id: 'small', retrieveType: 'small' },
+    { id: 'whole', retrieveType: 'whole' },
+  ];
+  if (mode === 'fsiz') {
+    const imageQualityStatus = Enums.ImageQualityStatus.SUBRESOLUTION;
+    return {
+      stages,
+      retrieveOptions: {
+        small: { urlArguments: 'fsiz=100,100', decodeLevel: 0, imageQualityStatus },
+        whole: {},
+      },
+    };
+  }
   return {
-    stages: [
-      { id: 'small', retrieveType: 'small' },
-      { id: 'whole', retrieveType: 'whole' },
-    ],
+    stages,
     retrieveOptions: {
       small: { rangeIndex: 0, ...sizes },
       whole: { rangeIndex: -1, ...sizes },
