@@ -25,14 +25,17 @@ def _blocks(readme: str, *languages: str) -> list[str]:
 
 
 def _mersey_commands(readme: str) -> set[tuple[str, tuple[str, ...]]]:
-    """Each ``mersey`` command that is shown, with the options it is shown with."""
+    """Each ``mersey`` command that is shown, with the options it is shown with.
+
+    A command of a group is ``group/command``.
+    """
     shown = set()
     for block in _blocks(readme, "sh", "console"):
         for line in re.findall(r"^(?:\$ )?mersey (.+)$", block, re.M):
-            command, *words = line.split()
+            command, *words = re.sub(r"^codestream (\w+)", r"codestream/\1", line).split()
             shown.add((command, tuple(word for word in words if word.startswith("--"))))
-    for row in re.findall(r"^\| `mersey (\w+)[^|]*\|(.*)\|$", readme, re.M):
-        shown.add((row[0], tuple(re.findall(r"--[a-z-]+", row[1]))))
+    for row in re.findall(r"^\| `mersey (codestream \w+|\w+)[^|]*\|(.*)\|$", readme, re.M):
+        shown.add((row[0].replace(" ", "/"), tuple(re.findall(r"--[a-z-]+", row[1]))))
     return shown
 
 
@@ -40,7 +43,7 @@ def test_every_command_shown_exists_with_its_options(readme: str) -> None:
     shown = _mersey_commands(readme)
     assert {command for command, _ in shown} >= {"transcode", "serve", "inspect", "extract"}
     for command, options in shown:
-        result = CliRunner().invoke(app, [command, "--help"])
+        result = CliRunner().invoke(app, [*command.split("/"), "--help"])
         assert result.exit_code == 0, command
         for option in options:
             assert f"{option} " in result.stdout, (command, option)
