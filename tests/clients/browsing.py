@@ -24,7 +24,8 @@ __all__ = ["Browser", "Visit", "build_viewer", "cache_folder", "npm"]
 VIEWER = Path(__file__).parent / "viewer"
 _COMMANDS = {"node": ("node", "nodejs"), "npm": ("npm",), "chromium": ("chromium",)}
 _OFFLINE = re.compile(r"E(NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH)")
-_LIMIT_S = 100.0
+_LIMIT_S = 130.0
+_OLDEST_NODE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def _drive(words: Sequence[str], on_pause: Callable[[], None]) -> dict[str, Any]
 def build_viewer(out: Path) -> Browser:
     """Build the page of tests/clients/viewer into `out`; skips where that cannot be."""
     chromium, npm_ = _command("chromium"), _command("npm")
+    _require_node()
     locked = hashlib.sha256(
         b"".join((VIEWER / name).read_bytes() for name in ("package-lock.json", ".npmrc"))
     ).hexdigest()
@@ -131,6 +133,14 @@ def build_viewer(out: Path) -> Browser:
     )
     assert run.returncode == 0, run.stderr
     return Browser(chromium, folder / "browse.mjs")
+
+
+def _require_node() -> None:
+    version = subprocess.run(
+        [_command("node"), "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if int(version.removeprefix("v").split(".")[0]) < _OLDEST_NODE:
+        pytest.skip(f"node is {version}, vite needs {_OLDEST_NODE}")
 
 
 def cache_folder() -> Path:

@@ -69,6 +69,7 @@ def show_series(
     count: int,
     chunk_bytes: int | None = None,
     bytes_per_second: int | None = None,
+    code: str = "",
     **plan: Any,
 ) -> Shown:
     """Show the first images of the series of `file` in a browser that knows nothing yet."""
@@ -80,6 +81,7 @@ def show_series(
         "kind": kind,
         "mode": mode,
         "count": count,
+        "code": code,
     }
     if chunk_bytes is not None:
         scenario["chunkSize"] = chunk_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
@@ -70,6 +71,21 @@ def test_a_stack_shows_a_smaller_picture_after_a_small_chunk(
         found, expected = early.samples, reduced(image_id, 2)
         assert found.shape == expected.shape == (128, 128)
         assert np.abs(found - expected).mean() < 0.03 * np.ptp(expected)
+
+
+def test_what_the_readme_has_users_write_shows_a_smaller_picture_first(
+    show: Show, original: Server, study: SampleStudy, repository: Path
+) -> None:
+    readme = (repository / "README.md").read_text()
+    found = re.search(
+        r"^```js\nimport \{ utilities \} from '@cornerstonejs/core';\n(.*?)^```$",
+        readme,
+        re.M | re.S,
+    )
+    assert found is not None
+    shown = show(original, kind="stack", mode="code", count=2, code=found[1])
+    assert_exact(shown, slices(study, 2))
+    assert [picture.level for picture in shown.pictures] == [2, 0, 2, 0]
 
 
 def test_an_early_picture_whose_bytes_are_all_there_is_the_reduced_image(

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 
-const STEP_MS = 60_000;
+const STEP_MS = 40_000;
 const plan = JSON.parse(await readFile(process.argv[2], 'utf8'));
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const tell = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -39,18 +39,10 @@ const server = createServer(async (request, response) => {
       response.writeHead(201).end();
       return;
     }
-    const replaced = plan.replace?.[name];
-    const isFile = path.extname(name) !== '';
-    const file = path.join(plan.page, isFile ? path.normalize(name) : 'index.html');
-    const data = replaced ?? (await readFile(file));
-    const type = TYPES[path.extname(isFile ? name : '.html')] ?? 'application/octet-stream';
-    // Both make SharedArrayBuffer usable, which OHIF looks for.
-    const isolation = {
-      'Cross-Origin-Opener-Policy': 'same-origin',
-      'Cross-Origin-Embedder-Policy': 'require-corp',
-    };
-    response.writeHead(200, { 'Content-Type': type, ...(plan.isolated ? isolation : {}) });
-    response.end(data);
+    const asked = path.extname(name) ? path.normalize(name) : '/index.html'; // a route of the page
+    const data = plan.replace?.[asked] ?? (await readFile(path.join(plan.page, asked)));
+    const type = TYPES[path.extname(asked)] ?? 'application/octet-stream';
+    response.writeHead(200, { 'Content-Type': type }).end(data);
   } catch (error) {
     response.writeHead(error.code === 'ENOENT' ? 404 : 500).end();
   }

@@ -20,7 +20,7 @@ window.show = async (scenario) => {
     },
   });
   const imageIds = await listImages(scenario);
-  chooseRetrieval(scenario.kind, scenario.mode, scenario.chunkSize);
+  chooseRetrieval(scenario);
   const record = new Record(imageIds);
   const engine = new core.RenderingEngine('engine');
   const show = scenario.kind === 'stack' ? showStack : showVolume;

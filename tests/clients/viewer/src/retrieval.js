@@ -6,13 +6,17 @@ import { Enums, ProgressiveRetrieveImages, utilities } from '@cornerstonejs/core
  *
  * `xhr` is one request a frame, which is what Cornerstone does when it is told nothing;
  * `stream` decodes while bytes come; `range` asks for a beginning, then for the rest; `fsiz`
- * for a smaller image, then for the whole one.
+ * for a smaller image, then for the whole one; `code` is what the README has users write.
  * `chunkSize` undefined leaves Cornerstone its own.
  */
-export function chooseRetrieval(kind, mode, chunkSize) {
+export function chooseRetrieval({ kind, mode, chunkSize, code }) {
   const { imageRetrieveMetadataProvider: provider } = utilities;
   provider.clear();
   if (mode === 'xhr') return;
+  if (mode === 'code') {
+    new Function('utilities', code)(utilities);
+    return;
+  }
   const sizes = chunkSize === undefined ? {} : { initialChunkSize: chunkSize, chunkSize };
   provider.add(kind, kind === 'stack' ? ofStack(mode, sizes) : ofVolume(sizes));
 }
