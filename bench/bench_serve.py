@@ -126,6 +126,7 @@ def bench_serve_memory_of_a_4_gib_file(benchmark: Any, files: LongFiles, tmp_pat
             Footprint(served.process.pid) as footprint,
         ):
             (instance,) = served.instances(1)
+            served.settle()
             for number in range(1, frames + 1, 63):
                 status, body = served.get(served.frame_path(instance, number), Accept=RAW)
                 assert status == 200

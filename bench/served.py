@@ -11,9 +11,13 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from footprint import pss_bytes
+
 __all__ = ["Served"]
 
 _PATIENCE_S = 60
+_QUIET_S = 2
+_GROWTH_BYTES = 1 << 20
 
 
 class Served:
@@ -65,6 +69,16 @@ class Served:
                 return found
             time.sleep(0.02)
         raise TimeoutError(f"{count} instances were not indexed within {_PATIENCE_S} s")
+
+    def settle(self) -> None:
+        """Wait until the server has warmed up: its memory has not grown for two seconds."""
+        deadline = time.monotonic() + _PATIENCE_S
+        largest, grown = 0, time.monotonic()
+        while time.monotonic() < min(deadline, grown + _QUIET_S):
+            now = pss_bytes(self.process.pid)
+            if now > largest + _GROWTH_BYTES:
+                largest, grown = now, time.monotonic()
+            time.sleep(0.1)
 
     def frame_path(self, instance: dict[str, Any], number: int) -> str:
         study, series, uid = (

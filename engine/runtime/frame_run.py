@@ -32,7 +32,7 @@ from .verification import Verify, verify_frame
 
 __all__ = ["RUN_BYTES", "FrameRun", "RunResult", "execute_run", "plan_runs", "warm"]
 
-RUN_BYTES = 8 << 20
+RUN_BYTES = 16 << 20
 _MOST_FRAMES = 1024
 _SLOWEST, _SLOWEST_SEARCH = 2e6, 4e5
 """Bytes of samples a second; an encoder that aims at a quality encodes a frame many times."""
@@ -113,7 +113,7 @@ def plan_runs(
     first: int = 0,
     frame_bytes: int | None = None,
 ) -> Iterator[range]:
-    """Cut the frames from index `first` on into runs of about 8 MiB of samples.
+    """Cut the frames from index `first` on into runs of about 16 MiB of samples.
 
     Fewer frames a run where that leaves some of `jobs` workers idle; never less than one.
     `frame_bytes` is what a frame counts for where that is not the size of its samples.
