@@ -201,8 +201,9 @@ def test_6_a_truncated_codestream_is_an_error_and_does_not_hang() -> None:
     samples = np.random.default_rng(0).integers(0, 4096, (64, 64), dtype=np.uint16)
     data = _LOSSLESS.encode(samples, pixels=pixels).data
 
+    # CharLS reads on behind the end: what lies there decides whether it fails or hangs.
     command = [sys.executable, "-c", _NAIVE]
-    with pytest.raises(subprocess.TimeoutExpired):
+    with pytest.raises((subprocess.TimeoutExpired, subprocess.CalledProcessError)):
         subprocess.run(
             command, input=data[:_ONE_BYTE_OF_DATA], timeout=5, capture_output=True, check=True
         )
