@@ -1,20 +1,20 @@
 """A Body: what a response or a transfer carries, described before a byte of it is read.
 
-An immutable sequence of segments (literal bytes, slices of files) with a known length and a
-strong entity tag. Never opens or reads a file: whoever sends a Body does.
+An immutable sequence of segments (literal bytes, slices of files or blobs) with a known length
+and a strong entity tag. Never opens or reads a file: whoever sends a Body does.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Self
 
 from ...codecs.errors import UsageError
 
-__all__ = ["Body", "FileSlice", "FileStamp", "Segment"]
+__all__ = ["BlobSlice", "Body", "FileSlice", "FileStamp", "Segment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,16 @@ class FileSlice:
     stamp: FileStamp | None = None
 
 
-type Segment = bytes | FileSlice
+@dataclass(frozen=True, slots=True)
+class BlobSlice:
+    """`length_bytes` at `offset_bytes` of the blob `key`, which never changes."""
+
+    key: str
+    offset_bytes: int
+    length_bytes: int
+
+
+type Segment = bytes | FileSlice | BlobSlice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,12 +100,12 @@ class Body:
 
 
 def _length(segment: Segment) -> int:
-    return segment.length_bytes if isinstance(segment, FileSlice) else len(segment)
+    return len(segment) if isinstance(segment, bytes) else segment.length_bytes
 
 
 def _trim(segment: Segment, start: int, stop: int) -> Segment:
     if start == 0 and stop == _length(segment):
         return segment
-    if isinstance(segment, FileSlice):
-        return FileSlice(segment.path, segment.offset_bytes + start, stop - start, segment.stamp)
-    return segment[start:stop]
+    if isinstance(segment, bytes):
+        return segment[start:stop]
+    return replace(segment, offset_bytes=segment.offset_bytes + start, length_bytes=stop - start)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .body import Body, FileSlice, Segment
+from .body import Body, Segment
 
 __all__ = ["Part", "boundary_of", "multipart_related"]
 
@@ -30,7 +30,7 @@ class Part:
     @property
     def length_bytes(self) -> int:
         return sum(
-            segment.length_bytes if isinstance(segment, FileSlice) else len(segment)
+            len(segment) if isinstance(segment, bytes) else segment.length_bytes
             for segment in self.segments
         )
 

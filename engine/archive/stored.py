@@ -1,0 +1,42 @@
+"""An instance whose bytes are a blob: what ingest gives the catalogue, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..dicom.instance import Instance
+
+__all__ = ["OnConflict", "Settled", "SettledAs", "StoredInstance"]
+
+type OnConflict = Literal["reject", "replace", "keep"]
+"""What to do with an instance whose UID is taken by other bytes."""
+
+type SettledAs = Literal["new", "same", "replaced", "kept", "rejected"]
+"""``same``: these very bytes were there. ``kept``: other bytes are, and stay, by `OnConflict`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """An instance and its blob.
+
+    `size_bytes`, `sha256` are of the original; `served_sha256`, `served_crc32` of the bytes that
+    `part10_body.file_segments` gives. `metadata` is its DICOM JSON, compressed (`metadata`).
+    """
+
+    instance: Instance
+    blob_key: str
+    size_bytes: int
+    sha256: str
+    served_sha256: str
+    served_crc32: int
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a `StoredInstance`; `unneeded_key` names a blob that nothing refers to now."""
+
+    outcome: SettledAs
+    unneeded_key: str = ""
+    message: str = ""
