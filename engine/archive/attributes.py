@@ -15,7 +15,7 @@ from ..dicom.element import Element
 from ..dicom.instance import Instance
 from ..dicom.tags import SPECIFIC_CHARACTER_SET
 
-__all__ = ["JsonElement", "json_attributes", "text_of"]
+__all__ = ["JsonElement", "is_told", "json_attributes", "text_of"]
 
 type JsonElement = dict[str, Any]
 
@@ -51,6 +51,12 @@ def text_of(attributes: dict[str, JsonElement], tag: str) -> str:
         for value in values
     )
     return text.replace("\0", "")  # PostgreSQL keeps no NUL
+
+
+def is_told(tag: int) -> bool:
+    """Whether an element of the dictionary's VR for `tag` has values that are told here."""
+    vr = _dictionary_vr(tag)
+    return vr in _NUMBERS or vr in _PLAIN_TEXT or vr in _ENCODED_TEXT or vr == "AT"
 
 
 def _encodings(instance: Instance) -> Sequence[str]:

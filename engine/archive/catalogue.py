@@ -1,75 +1,122 @@
 """The catalogue: which instances there are, what they say of themselves, where they lie.
 
-SQLAlchemy Core on SQLite in WAL mode. Safe in threads, and for several processes on one
-file. Blocks while it reads and writes: a server calls it in a thread. It holds no bytes of
-the instances; what it says can be had again from the files.
+SQLAlchemy Core on SQLite in WAL mode or on PostgreSQL. Safe in threads, and for several
+processes on one database. Blocks while it reads and writes: a server calls it in a thread. It
+holds no bytes of the instances; what it says can be had again from the files and blobs.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Row,
-    create_engine,
-    delete,
-    event,
-    exists,
-    func,
-    select,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Connection, delete, func, select, update
 
 from ..transfer.body import FileStamp
+from .database import Database, in_groups, open_postgres, open_sqlite
 from .entry import Entry
+from .hashing import digest_of_file
+from .in_place import add_files, forget_files
 from .indexed_file import IndexedFile, Outcome
-from .record import RECORD_VERSION, unpack_instance
-from .rows import rows_of
-from .tables import SCHEMA_VERSION, files, instances, schema, series, studies, versions
+from .record import unpack_instance
+from .rows import Rows, rows_of
+from .settling import Held, held_under, settle, write_settlement
+from .stored import OnConflict, Settled, StoredInstance
+from .tables import files, instances, series, studies, versions
+from .tallies import tally
+from .versions import create_tables, move_old_aside
 
-__all__ = ["Catalogue"]
+__all__ = ["Catalogue", "Totals"]
 
-_VERSION = SCHEMA_VERSION * 1000 + RECORD_VERSION
-_BUSY_TIMEOUT_MS = 30_000
-_INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_PAGE = 500
+_ENTRY = (
+    instances.c.record,
+    instances.c.path,
+    instances.c.size_bytes,
+    instances.c.mtime_ns,
+    instances.c.inode,
+    instances.c.blob_key,
+    instances.c.sha256,
+    instances.c.served_sha256,
+    instances.c.served_crc32,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much there is; `blob_bytes` is the length of the originals, however they are kept."""
+
+    studies: int
+    series: int
+    instances: int
+    instances_in_place: int
+    blobs: int
+    blob_bytes: int
 
 
 class Catalogue:
-    """An open catalogue; close it when done."""
+    """An open catalogue; close it when done.
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._insert = _INSERTS[engine.dialect.name]
-        self._create()
+    `scope` names whose files in place these are, where several servers share a catalogue: each
+    forgets only its own.
+    """
+
+    def __init__(self, database: Database, *, scope: str = "", anew: bool = False) -> None:
+        self.database = database
+        self.scope = scope
+        database.write(lambda connection: create_tables(connection, database, anew=anew))
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, anew: bool = False) -> Self:
         """Open the SQLite catalogue at `path`, or make it.
 
-        One of another version of the schema is emptied: it is an index, the files are not
-        touched.
+        One of another version of the schema is moved aside, as is any with `anew`, and
+        `needs_rebuild` is set: blobs that it knew are not known here.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(f"sqlite:///{path}")
-        event.listen(engine, "connect", _on_connect)
-        return cls(engine)
+        moved = move_old_aside(path, anew=anew)
+        catalogue = cls(open_sqlite(path))
+        if moved:
+            catalogue._set_needs_rebuild(True)
+        return catalogue
+
+    @classmethod
+    def at(cls, url: str, *, scope: str = "", anew: bool = False) -> Self:
+        """Open the catalogue in the PostgreSQL database at `url`, or make it there.
+
+        `anew` empties one that is there, and sets `needs_rebuild`.
+
+        Raises
+        ------
+        UsageError
+            The URL is none, or the catalogue is of another version.
+        UnsupportedError
+            psycopg is not installed.
+        ResourceError
+            The database cannot be reached.
+        """
+        return cls(open_postgres(url), scope=scope, anew=anew)
 
     def close(self) -> None:
         """Give all connections back."""
-        self.engine.dispose()
+        self.database.close()
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """Whether there may be blobs that this catalogue does not know, since it was made anew."""
+        with self.database.reading() as connection:
+            return bool(connection.scalar(select(versions.c.to_be_rebuilt)))
+
+    def rebuilt(self) -> None:
+        """Note that every blob is known now."""
+        self._set_needs_rebuild(False)
 
     def find(self, sop_instance_uid: str) -> Entry | None:
         """The instance of that UID; one primary key look-up, whatever the catalogue holds."""
-        statement = select(instances).where(instances.c.sop_instance_uid == sop_instance_uid)
-        with self.engine.connect() as connection:
+        statement = select(*_ENTRY).where(instances.c.sop_instance_uid == sop_instance_uid)
+        with self.database.reading() as connection:
             row = connection.execute(statement).one_or_none()
         return None if row is None else _entry(row)
 
@@ -77,7 +124,7 @@ class Catalogue:
         """The instances of a study or a series, by series, instance number and UID."""
         columns = instances.c
         statement = (
-            select(instances)
+            select(*_ENTRY)
             .where(columns.study_instance_uid == study_uid)
             .order_by(
                 columns.series_instance_uid, columns.instance_number, columns.sop_instance_uid
@@ -85,52 +132,156 @@ class Catalogue:
         )
         if series_uid is not None:
             statement = statement.where(columns.series_instance_uid == series_uid)
-        with self.engine.connect() as connection:
-            return [_entry(row) for row in connection.execute(statement)]
+        with self.database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return [_entry(row) for row in rows]
+
+    def every_entry(self) -> Iterator[Entry]:
+        """Every instance by UID, a page at a time: what changes meanwhile may or may not be met."""
+        column = instances.c.sop_instance_uid
+        after = ""
+        while True:
+            statement = select(*_ENTRY, column).where(column > after).order_by(column).limit(_PAGE)
+            with self.database.reading() as connection:
+                rows = connection.execute(statement).all()
+            yield from map(_entry, rows)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1].sop_instance_uid
+
+    def newest(self, limit: int) -> list[Entry]:
+        """The instances that came last, the last one first."""
+        statement = select(*_ENTRY).order_by(instances.c.received.desc()).limit(limit)
+        with self.database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return [_entry(row) for row in rows]
+
+    def store(self, stored: Sequence[StoredInstance], *, on_conflict: OnConflict) -> list[Settled]:
+        """Put in instances whose blobs are durable, in one durable transaction.
+
+        Returns what became of each, in order. The laws are `settling`'s: the same bytes again
+        are ``same``; where a UID is taken by other bytes, by blob or by a file in place, the
+        policy decides; of one UID several times in one call, likewise. A blob that
+        `Settled.unneeded_key` names may be needed again by a process that is storing the same
+        bytes just now: whoever removes it lets some time pass and asks `blob_keys` again.
+
+        Raises
+        ------
+        ResourceError
+            The catalogue cannot be written. Nothing was, unless the connection broke at the very
+            end; to store the same again does no harm either way.
+        """
+        now = time.time_ns()
+        made = [_rows_of_stored(one, received=now + n) for n, one in enumerate(stored)]
+        uids = sorted({rows.uids[2] for rows in made})
+        digests = self._digests_in_place(made)
+
+        def work(connection: Connection) -> list[Settled]:
+            wanted = {rows.uids[0] for rows in made}
+            self.database.lock(
+                connection,
+                wanted | {held.series[0] for held in held_under(connection, uids).values()},
+            )
+            held = {
+                uid: _with_digest(one, digests) for uid, one in held_under(connection, uids).items()
+            }
+            return write_settlement(connection, settle(made, held, on_conflict=on_conflict))
+
+        return self.database.write(work, durable=True) if made else []
+
+    def remove(self, sop_instance_uids: Sequence[str]) -> list[str]:
+        """Take instances out, durably; the keys of the blobs that nothing refers to now."""
+        uids = sorted(set(sop_instance_uids))
+        columns = instances.c
+
+        def work(connection: Connection) -> list[str]:
+            first = held_under(connection, uids)
+            self.database.lock(connection, {held.series[0] for held in first.values()})
+            held = held_under(connection, uids)
+            for group in in_groups(list(held)):
+                connection.execute(delete(instances).where(columns.sop_instance_uid.in_(group)))
+                connection.execute(delete(files).where(files.c.sop_instance_uid.in_(group)))
+            tally(connection, {one.series for one in held.values()})
+            keys = sorted({one.blob_key for one in held.values() if one.blob_key})
+            needed = {
+                key
+                for group in in_groups(keys)
+                for key in connection.scalars(
+                    select(columns.blob_key).where(columns.blob_key.in_(group))
+                )
+            }
+            return [key for key in keys if key not in needed]
+
+        return self.database.write(work, durable=True)
+
+    def keep_digests(
+        self,
+        sop_instance_uid: str,
+        stamp: FileStamp,
+        *,
+        sha256: str,
+        served_sha256: str,
+        served_crc32: int,
+    ) -> None:
+        """Keep the digests of an instance, unless its file has another stamp by now."""
+        kept = {"sha256": sha256, "served_sha256": served_sha256, "served_crc32": served_crc32}
+        statement = update(instances).where(*_still(sop_instance_uid, stamp)).values(**kept)
+        self.database.write(lambda connection: connection.execute(statement))
+
+    def blob_keys(self) -> Iterator[str]:
+        """The key of every blob that an instance refers to, once, in order."""
+        column = instances.c.blob_key
+        after = ""
+        while True:
+            statement = select(column).where(column > after).distinct().order_by(column)
+            with self.database.reading() as connection:
+                keys = list(connection.scalars(statement.limit(_PAGE * 10)))
+            yield from keys
+            if len(keys) < _PAGE * 10:
+                return
+            after = keys[-1]
 
     def metadata(self, sop_instance_uids: Sequence[str]) -> dict[str, bytes]:
         """The kept metadata of those instances that have some, compressed as it was kept."""
         columns = instances.c
-        statement = select(columns.sop_instance_uid, columns.metadata_json).where(
-            columns.sop_instance_uid.in_(sop_instance_uids), columns.metadata_json.is_not(None)
-        )
-        with self.engine.connect() as connection:
-            return {row[0]: row[1] for row in connection.execute(statement)}
+        found = {}
+        with self.database.reading() as connection:
+            for group in in_groups(sop_instance_uids):
+                statement = select(columns.sop_instance_uid, columns.metadata_json).where(
+                    columns.sop_instance_uid.in_(group), columns.metadata_json.is_not(None)
+                )
+                found.update({row[0]: row[1] for row in connection.execute(statement)})
+        return found
 
     def keep_metadata(self, made: Mapping[str, tuple[FileStamp, bytes]]) -> None:
         """Keep the compressed metadata of instances, by SOP Instance UID.
 
         Where the file has another stamp by now, nothing is kept: the metadata is an old one's.
         """
-        columns = instances.c
-        with self.engine.begin() as connection:
-            for uid, (stamp, data) in made.items():
+
+        def work(connection: Connection) -> None:
+            for uid, (stamp, data) in sorted(made.items()):
                 connection.execute(
-                    update(instances)
-                    .where(
-                        columns.sop_instance_uid == uid,
-                        columns.size_bytes == stamp.size_bytes,
-                        columns.mtime_ns == stamp.mtime_ns,
-                        columns.inode == stamp.inode,
-                    )
-                    .values(metadata_json=data)
+                    update(instances).where(*_still(uid, stamp)).values(metadata_json=data)
                 )
+
+        self.database.write(work)
 
     def add(self, indexed: Iterable[IndexedFile]) -> list[Outcome]:
         """Put in what files were found to be, in one transaction.
 
-        An instance that another file already holds is noted as a duplicate; the file that was
+        An instance that another file or a blob already holds is noted as a duplicate; what was
         there first stays the one that is served. Returns what each file was noted as.
         """
-        outcomes = []
-        with self.engine.begin() as connection:
-            forgotten = False
-            for file in indexed:
-                forgotten |= self._forget(connection, file.folder, file.name)
-                outcomes.append(self._add(connection, file))
-            if forgotten:
-                _prune(connection)
-        return outcomes
+        found = list(indexed)
+        received = time.time_ns()
+
+        def work(connection: Connection) -> list[Outcome]:
+            return add_files(
+                connection, found, scope=self.scope, received=received, lock=self.database.lock
+            )
+
+        return self.database.write(work) if found else []
 
     def forget(self, folder: str, names: Iterable[str]) -> None:
         """Take files out that are gone, with their instances.
@@ -138,112 +289,110 @@ class Catalogue:
         Other files that held the same instances are forgotten too, so that the next scan looks
         at them anew.
         """
-        with self.engine.begin() as connection:
-            forgotten = [self._forget(connection, folder, name) for name in names]
-            if any(forgotten):
-                _prune(connection)
+        gone = list(names)
+        lock: Callable[[Connection, set[str]], None] = self.database.lock
+        if gone:
+            self.database.write(
+                lambda connection: forget_files(
+                    connection, folder, gone, scope=self.scope, lock=lock
+                )
+            )
 
     def known_files(self, folder: str) -> dict[str, tuple[FileStamp, str]]:
         """Name to stamp and outcome, of the files that were looked at in one folder."""
         columns = files.c
         statement = select(
             columns.name, columns.size_bytes, columns.mtime_ns, columns.inode, columns.outcome
-        ).where(columns.folder == folder)
-        with self.engine.connect() as connection:
+        ).where(columns.scope == self.scope, columns.folder == folder)
+        with self.database.reading() as connection:
             return {
                 name: (FileStamp(size_bytes, mtime_ns, inode), outcome)
                 for name, size_bytes, mtime_ns, inode, outcome in connection.execute(statement)
             }
 
     def folders(self) -> list[str]:
-        """Every folder in which files are known."""
-        with self.engine.connect() as connection:
-            return list(connection.scalars(select(files.c.folder).distinct()))
+        """Every folder in which files are known, of this scope."""
+        statement = select(files.c.folder).where(files.c.scope == self.scope).distinct()
+        with self.database.reading() as connection:
+            return list(connection.scalars(statement))
 
     def count(self) -> tuple[int, int, int]:
         """How many studies, series and instances there are."""
-        with self.engine.connect() as connection:
+        with self.database.reading() as connection:
             counts = [
                 connection.scalar(select(func.count()).select_from(table)) or 0
                 for table in (studies, series, instances)
             ]
         return counts[0], counts[1], counts[2]
 
-    def _add(self, connection: Connection, file: IndexedFile) -> Outcome:
-        outcome, uid = file.outcome, ""
-        if file.instance is not None:
-            entry = Entry(file.instance, file.path, file.stamp)
-            uid = entry.instance.sop_instance_uid
-            if not self._insert_entry(connection, entry):
-                outcome = "duplicate"
-        connection.execute(
-            files.insert().values(
-                folder=file.folder,
-                name=file.name,
-                size_bytes=file.stamp.size_bytes,
-                mtime_ns=file.stamp.mtime_ns,
-                inode=file.stamp.inode,
-                outcome=outcome,
-                sop_instance_uid=uid,
-            )
+    def totals(self) -> Totals:
+        """How much there is of everything."""
+        key = instances.c.blob_key
+        blobs = (
+            select(key, func.max(instances.c.size_bytes).label("size_bytes"))
+            .where(key != "")
+            .group_by(key)
+            .subquery()
         )
-        return outcome
-
-    def _insert_entry(self, connection: Connection, entry: Entry) -> bool:
-        study, series_, instance = rows_of(entry)
-        held = select(instances.c.sop_instance_uid).where(
-            instances.c.sop_instance_uid == instance["sop_instance_uid"]
-        )
-        if connection.execute(held).first() is not None:
-            return False
-        for table, row in ((studies, study), (series, series_), (instances, instance)):
-            connection.execute(self._insert(table).values(**row).on_conflict_do_nothing())
-        return True
-
-    def _forget(self, connection: Connection, folder: str, name: str) -> bool:
-        """Take one file out; true where an instance went with it."""
-        here = (files.c.folder == folder) & (files.c.name == name)
-        known = connection.execute(select(files.c.sop_instance_uid, files.c.outcome).where(here))
-        row = known.one_or_none()
-        if row is None:
-            return False
-        uid, outcome = row
-        connection.execute(delete(files).where(here))
-        if outcome == "instance":
-            connection.execute(delete(instances).where(instances.c.sop_instance_uid == uid))
-            connection.execute(
-                delete(files).where(files.c.sop_instance_uid == uid, files.c.outcome == "duplicate")
+        with self.database.reading() as connection:
+            statement = select(func.count(), func.coalesce(func.sum(blobs.c.size_bytes), 0))
+            blob_count, blob_bytes = connection.execute(statement.select_from(blobs)).one()
+            in_place = connection.scalar(
+                select(func.count()).select_from(instances).where(key == "")
             )
-        return bool(outcome == "instance")
+        return Totals(*self.count(), in_place or 0, blob_count, int(blob_bytes))
 
-    def _create(self) -> None:
-        with self.engine.begin() as connection:
-            versions.create(connection, checkfirst=True)
-            found = connection.scalar(select(func.max(versions.c.version)))
-            if found is not None and found != _VERSION:
-                schema.drop_all(connection)
-            schema.create_all(connection)
-            if found != _VERSION:
-                connection.execute(versions.insert().values(version=_VERSION))
+    def _set_needs_rebuild(self, needed: bool) -> None:
+        statement = update(versions).values(to_be_rebuilt=needed)
+        self.database.write(lambda connection: connection.execute(statement), durable=True)
 
-
-def _prune(connection: Connection) -> None:
-    """Take out series without instances and studies without series."""
-    of_series = instances.c.series_instance_uid == series.c.series_instance_uid
-    of_study = series.c.study_instance_uid == studies.c.study_instance_uid
-    connection.execute(delete(series).where(~exists().where(of_series)))
-    connection.execute(delete(studies).where(~exists().where(of_study)))
+    def _digests_in_place(self, made: Sequence[Rows]) -> dict[tuple[str, FileStamp], str]:
+        """The digests of files in place that may hold the same bytes, by path and stamp."""
+        sizes = {rows.uids[2]: rows.entry.stamp.size_bytes for rows in made}
+        with self.database.reading() as connection:
+            held = held_under(connection, sorted(sizes))
+        return {
+            (one.path, one.stamp): digest_of_file(one.path, one.stamp)
+            for uid, one in held.items()
+            if one.path and not one.sha256 and one.stamp.size_bytes == sizes[uid]
+        }
 
 
-def _entry(row: Row[Any]) -> Entry:
-    stamp = FileStamp(row.size_bytes, row.mtime_ns, row.inode)
-    return Entry(unpack_instance(row.record), row.path, stamp)
+def _rows_of_stored(stored: StoredInstance, *, received: int) -> Rows:
+    entry = Entry(
+        stored.instance,
+        "",
+        FileStamp(stored.size_bytes, 0, 0),
+        blob_key=stored.blob_key,
+        sha256=stored.sha256,
+        served_sha256=stored.served_sha256,
+        served_crc32=stored.served_crc32,
+    )
+    return rows_of(entry, received=received, metadata=stored.metadata)
 
 
-def _on_connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    with closing(connection.cursor()) as cursor:
-        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        # An index of files can be made again: no transaction need outlive a power failure.
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
+def _with_digest(held: Held, digests: Mapping[tuple[str, FileStamp], str]) -> Held:
+    digest = held.sha256 or digests.get((held.path, held.stamp), "")
+    return Held(held.series, held.path, held.stamp, held.blob_key, digest)
+
+
+def _still(uid: str, stamp: FileStamp) -> tuple[Any, ...]:
+    columns = instances.c
+    return (
+        columns.sop_instance_uid == uid,
+        columns.size_bytes == stamp.size_bytes,
+        columns.mtime_ns == stamp.mtime_ns,
+        columns.inode == stamp.inode,
+    )
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        unpack_instance(row.record),
+        row.path,
+        FileStamp(row.size_bytes, row.mtime_ns, row.inode),
+        blob_key=row.blob_key,
+        sha256=row.sha256,
+        served_sha256=row.served_sha256,
+        served_crc32=row.served_crc32,
+    )

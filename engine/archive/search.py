@@ -1,270 +1,255 @@
-"""Search: the attribute matching of QIDO-RS as statements over the catalogue.
+"""Search: what QIDO-RS finds, as the members of JSON objects that the catalogue keeps.
 
-Knows columns and kinds of matching (PS3.4 §C.2.2.2), nothing of URLs. Wildcards match
-without regard to case, as PS3.18 leaves open; UIDs and single values match exactly.
+Knows levels and order, nothing of URLs. What an answer tells was made JSON when it came; here
+it is only put together: no value is parsed.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import Select, select
 
-from ...codecs.errors import UsageError
-from .attributes import JsonElement
 from .catalogue import Catalogue
-from .levels import LEVELS, Level
-from .rows import fold_name
+from .levels import DEFAULT_FIELDS, MADE_TAGS, SERIES_TAGS, STUDY_TAGS, Level
+from .matching import Match, condition_of
+from .metadata_fields import fields_of, is_kept
 from .tables import instances, series, studies
 
-__all__ = ["MATCHING_KEYS", "Match", "Page", "Search", "run_search"]
+__all__ = ["Found", "Page", "Search", "run_search"]
 
-type _Kind = Literal["uid", "text", "name", "date", "time", "integer"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    level: Level
-    column: Column[Any]
-    kind: _Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One matching key: an attribute in `MATCHING_KEYS` and the value asked for."""
-
-    tag: str
-    value: str
+_TABLES = {"study": studies, "series": series, "instance": instances}
+_ABOVE: dict[Level, tuple[Level, ...]] = {
+    "study": ("study",),
+    "series": ("study", "series"),
+    "instance": ("study", "series", "instance"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to look for, on which level; study and series narrow it by the path of the URL."""
+    """What to look for, on which level; study and series narrow it by the path of the URL.
+
+    `fields` are tags that are wanted beyond the default; None means all that is kept. `defaults`
+    names the levels whose default attributes are told.
+    """
 
     level: Level
     matches: tuple[Match, ...] = ()
     study_uid: str | None = None
     series_uid: str | None = None
+    fields: frozenset[str] | None = frozenset()
+    defaults: tuple[Level, ...] = ()
+    fuzzy: bool = False
     offset: int = 0
     limit: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """The attributes of what was found, in order; `cut` says that there is more behind."""
+class Found:
+    """One result: its UIDs from the study down, and its members, ``"tag":{…}``, by ``"tag"``.
 
-    found: tuple[dict[str, JsonElement], ...]
+    The counts and modalities are among the members, the UIDs are not. `instance_uids` are of the
+    instance that bulk data in the members belongs to.
+    """
+
+    uids: tuple[str, ...]
+    members: dict[str, str]
+    instance_uids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What was found, in order; `cut` says that there is more behind."""
+
+    found: tuple[Found, ...]
     cut: bool
 
 
-MATCHING_KEYS: dict[str, _Key] = {
-    "0020000D": _Key("study", studies.c.study_instance_uid, "uid"),
-    "00080020": _Key("study", studies.c.study_date, "date"),
-    "00080030": _Key("study", studies.c.study_time, "time"),
-    "00080050": _Key("study", studies.c.accession_number, "text"),
-    "00200010": _Key("study", studies.c.study_id, "text"),
-    "00081030": _Key("study", studies.c.study_description, "text"),
-    "00080090": _Key("study", studies.c.referring_physician_name, "name"),
-    "00100010": _Key("study", studies.c.patient_name, "name"),
-    "00100020": _Key("study", studies.c.patient_id, "text"),
-    "00100030": _Key("study", studies.c.patient_birth_date, "date"),
-    "00100040": _Key("study", studies.c.patient_sex, "text"),
-    "00080061": _Key("series", series.c.modality, "text"),
-    "0020000E": _Key("series", series.c.series_instance_uid, "uid"),
-    "00080060": _Key("series", series.c.modality, "text"),
-    "00200011": _Key("series", series.c.series_number, "integer"),
-    "0008103E": _Key("series", series.c.series_description, "text"),
-    "00180015": _Key("series", series.c.body_part_examined, "text"),
-    "00400244": _Key("series", series.c.performed_date, "date"),
-    "00400245": _Key("series", series.c.performed_time, "time"),
-    "00080018": _Key("instance", instances.c.sop_instance_uid, "uid"),
-    "00080016": _Key("instance", instances.c.sop_class_uid, "uid"),
-    "00080062": _Key("instance", instances.c.sop_class_uid, "uid"),
-    "00083002": _Key("instance", instances.c.transfer_syntax_uid, "uid"),
-    "00200013": _Key("instance", instances.c.instance_number, "integer"),
-}
-"""The attributes that can be matched; (0008,0061) and (0008,0062) by what is in the study."""
-
-_MODALITIES_IN_STUDY = "00080061"
-_TABLES = {"study": studies, "series": series, "instance": instances}
-_MAX_VALUES = 1024
-
-
 def run_search(catalogue: Catalogue, search: Search) -> Page:
-    """Find what matches; studies newest first, series and instances by number.
+    """Find what matches: studies newest first, series and instances by study and number.
 
     Raises
     ------
     UsageError
         A value does not have the form that its attribute needs.
+    ResourceError
+        The catalogue cannot be reached.
     """
-    statement = _statement(search)
-    with catalogue.engine.connect() as connection:
-        rows = list(connection.execute(statement))
-        cut = len(rows) > search.limit
-        rows = rows[: search.limit]
-        found = [_merged(row) for row in rows]
-        if search.level == "study":
-            _add_study_counts(connection, found)
-        elif search.level == "series":
-            _add_series_counts(connection, found)
+    summary = search.fields is not None and not search.fields - _default(search)
+    extra = frozenset[str]() if summary else _beyond_kept(search)
+    told = _told(search, summary=summary)
+    statement = _statement(search, told, summary=summary, metadata=bool(extra))
+    with catalogue.database.reading() as connection:
+        rows = connection.execute(statement).all()
+    cut = len(rows) > search.limit
+    wanted = None if summary or search.fields is None else _wanted(search)
+    found = _read(rows[: search.limit], search.level, told=told, wanted=wanted, extra=extra)
     return Page(tuple(found), cut)
 
 
-def _statement(search: Search) -> Select[Any]:
-    parts: list[Any] = [studies.c.attributes]
+def _default(search: Search) -> frozenset[str]:
+    tags = MADE_TAGS | DEFAULT_FIELDS[search.level]
+    return tags.union(*(DEFAULT_FIELDS[level] for level in search.defaults))
+
+
+def _wanted(search: Search) -> frozenset[str]:
+    """The keys of members that are told, as they begin a line."""
+    return frozenset(f'"{tag}"' for tag in _default(search) | (search.fields or frozenset()))
+
+
+def _beyond_kept(search: Search) -> frozenset[str]:
+    """The tags that only the whole metadata has."""
+    asked = (search.fields or frozenset()) - MADE_TAGS
+    return frozenset(tag for tag in asked if not is_kept(tag))
+
+
+def _statement(
+    search: Search, told: Sequence[Level], *, summary: bool, metadata: bool
+) -> Select[Any]:
+    level = search.level
     source: Any = studies
-    order: tuple[Any, ...] = (studies.c.study_date.desc(), studies.c.study_instance_uid)
-    if search.level != "study":
+    if level != "study":
         source = source.join(series, series.c.study_instance_uid == studies.c.study_instance_uid)
-        parts.append(series.c.attributes)
-        order = (series.c.series_number, series.c.series_instance_uid)
-    if search.level == "instance":
+    if level == "instance":
         source = source.join(
-            instances, instances.c.series_instance_uid == series.c.series_instance_uid
+            instances,
+            (instances.c.study_instance_uid == series.c.study_instance_uid)
+            & (instances.c.series_instance_uid == series.c.series_instance_uid),
         )
-        parts.append(instances.c.attributes)
-        order = (*order, instances.c.instance_number, instances.c.sop_instance_uid)
-    conditions = [_condition(match, search.level) for match in search.matches]
+    name = "summary" if summary else "attributes"
+    parts: list[Any] = [_TABLES[above].c[name].label(f"{above}_members") for above in told]
+    if metadata:
+        parts += _metadata_columns(level)
+    conditions = [condition_of(search.matches, level, fuzzy=search.fuzzy)]
+    lowest = _TABLES[level]
     if search.study_uid is not None:
-        conditions.append(studies.c.study_instance_uid == search.study_uid)
+        conditions.append(lowest.c.study_instance_uid == search.study_uid)
     if search.series_uid is not None:
-        conditions.append(series.c.series_instance_uid == search.series_uid)
-    statement = select(*parts).select_from(source).where(and_(True, *conditions))
+        conditions.append(lowest.c.series_instance_uid == search.series_uid)
+    statement = select(*_key_columns(level), *parts).select_from(source).where(*conditions)
+    order = _order(search)
     return statement.order_by(*order).offset(search.offset).limit(search.limit + 1)
 
 
-def _condition(match: Match, level: Level) -> ColumnElement[bool]:
-    """The condition on one attribute; on a lower level's, that there is such a one below."""
-    key = MATCHING_KEYS[match.tag]
-    found = _matching(key, match.value)
-    here = LEVELS.index(level)
-    below = match.tag == _MODALITIES_IN_STUDY and level != "study"
-    if LEVELS.index(key.level) <= here and not below:
-        return found
-    table = _TABLES[key.level].alias()
-    column = table.c[key.column.name]
-    found = _matching(_Key(key.level, column, key.kind), match.value)
-    if level == "series" and not below:
-        of_this = table.c.series_instance_uid == series.c.series_instance_uid
-    else:
-        of_this = table.c.study_instance_uid == studies.c.study_instance_uid
-    return select(table).where(of_this, found).exists()
+def _told(search: Search, *, summary: bool) -> list[Level]:
+    """The levels whose members are read: all of them, unless defaults alone are told."""
+    levels = _ABOVE[search.level]
+    if not summary:
+        return list(levels)
+    return [level for level in levels if level == search.level or level in search.defaults]
 
 
-def _matching(key: _Key, value: str) -> ColumnElement[bool]:
-    column = key.column
-    if key.kind == "uid":
-        return column.in_(_values(value))
-    if key.kind == "integer":
-        return column.in_([_integer(text) for text in _values(value)])
-    if key.kind in ("date", "time"):
-        return _in_range(column, value, kind=key.kind)
-    if key.kind == "name":
-        return _like_name(column, value)
-    return or_(*(_like(column, text) for text in _values(value)))
-
-
-def _values(text: str) -> list[str]:
-    values = [value.strip() for value in re.split(r"[,\\]", text)]
-    if len(values) > _MAX_VALUES:
-        raise UsageError(f"a list of {len(values)} values, at most {_MAX_VALUES} are matched")
-    return values
-
-
-def _integer(text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,12}", text):
-        raise UsageError("a matching key is no integer where one is needed")
-    return int(text)
-
-
-def _like(column: Column[Any], text: str) -> ColumnElement[bool]:
-    if "*" not in text and "?" not in text:
-        return column == text
-    return func.lower(column).like(_pattern(text.lower()), escape="!")
-
-
-def _like_name(column: Column[Any], text: str) -> ColumnElement[bool]:
-    # Groups stand between "=" in the column: a pattern without one may match any group.
-    folded = fold_name(text)
-    if not folded:
-        return column == ""
-    return column.like("%" + _pattern(folded) + "%", escape="!")
-
-
-def _pattern(text: str) -> str:
-    escaped = re.sub(r"[!%_]", r"!\g<0>", text)
-    return escaped.replace("*", "%").replace("?", "_")
-
-
-_FORMS = {
-    "date": (re.compile(r"\d{8}"), 8, "9"),
-    "time": (re.compile(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?"), 6, "9"),
-}
-
-
-def _in_range(column: Column[Any], value: str, *, kind: str) -> ColumnElement[bool]:
-    """A single value or a range (PS3.4 §C.2.2.2.5); what has no value is in no range."""
-    form, digits, last = _FORMS[kind]
-    cleaned = value.strip().replace(":", "").replace(".", "" if kind == "date" else ".")
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", cleaned):
-        cleaned = cleaned.replace("-", "")
-    start, dash, end = cleaned.partition("-")
-    if not (start or end) or not all(form.fullmatch(text) for text in (start, end) if text):
-        raise UsageError(f"a matching key is no {kind} and no range of {kind}s")
-    if not dash and kind == "date":
-        return column == start
-    conditions: list[ColumnElement[bool]] = [column != ""]
-    if start:
-        conditions.append(column >= start)
-    upper = end if dash else start
-    if upper:
-        # "1030" is all of that minute: the last time with this beginning is the bound.
-        conditions.append(
-            column <= (upper if "." in upper else upper.ljust(digits, last) + ".999999")
+def _key_columns(level: Level) -> tuple[Any, ...]:
+    if level == "study":
+        columns = studies.c
+        return (
+            columns.study_instance_uid,
+            columns.modalities,
+            columns.series_count,
+            columns.instance_count,
         )
-    return and_(*conditions)
+    if level == "series":
+        return (series.c.study_instance_uid, series.c.series_instance_uid, series.c.instance_count)
+    columns = instances.c
+    return (columns.study_instance_uid, columns.series_instance_uid, columns.sop_instance_uid)
 
 
-def _merged(row: Any) -> dict[str, JsonElement]:
-    merged: dict[str, JsonElement] = {}
-    for part in row:
-        merged |= json.loads(part)
-    return merged
+def _order(search: Search) -> tuple[Any, ...]:
+    """An order that an index has, where much may be found."""
+    if search.level == "study":
+        return (studies.c.study_date.desc(), studies.c.study_instance_uid)
+    if search.level == "series":
+        uids = (series.c.study_instance_uid, series.c.series_instance_uid)
+        return uids if search.study_uid is None else (series.c.series_number, uids[1])
+    columns = instances.c
+    below = (columns.series_instance_uid, columns.instance_number, columns.sop_instance_uid)
+    if search.study_uid is None:
+        return (columns.study_instance_uid, *below)
+    return below if search.series_uid is not None else (series.c.series_number, *below)
 
 
-def _uid(attributes: dict[str, JsonElement], tag: str) -> str:
-    return str(attributes[tag]["Value"][0])
+def _metadata_columns(level: Level) -> list[Any]:
+    """The whole metadata and the UIDs of the instance, or of the first one below."""
+    if level == "instance":
+        return [
+            instances.c.metadata_json,
+            instances.c.series_instance_uid.label("first_series"),
+            instances.c.sop_instance_uid.label("first_instance"),
+        ]
+    first = instances.alias()
+    above = _TABLES[level].c
+    here = first.c.study_instance_uid == above.study_instance_uid
+    if level == "series":
+        here &= first.c.series_instance_uid == above.series_instance_uid
+    order = (first.c.series_instance_uid, first.c.instance_number, first.c.sop_instance_uid)
+
+    def of_first(name: str) -> Any:
+        statement = select(first.c[name]).where(here, first.c.metadata_json.is_not(None))
+        return statement.order_by(*order).limit(1).scalar_subquery()
+
+    return [
+        of_first("metadata_json").label("metadata_json"),
+        of_first("series_instance_uid").label("first_series"),
+        of_first("sop_instance_uid").label("first_instance"),
+    ]
 
 
-def _add_study_counts(connection: Connection, found: Sequence[dict[str, JsonElement]]) -> None:
-    uids = [_uid(attributes, "0020000D") for attributes in found]
-    parent = series.c.study_instance_uid
-    modalities: dict[str, list[str]] = {uid: [] for uid in uids}
-    pairs = select(parent, series.c.modality).where(parent.in_(uids)).distinct()
-    for uid, modality in connection.execute(pairs.order_by(series.c.modality)):
-        if modality:
-            modalities[uid].append(modality)
-    series_count = _counted(connection, parent, uids)
-    instance_count = _counted(connection, instances.c.study_instance_uid, uids)
-    for uid, attributes in zip(uids, found, strict=True):
-        attributes["00080061"] = {"vr": "CS", "Value": modalities[uid]}
-        attributes["00201206"] = {"vr": "IS", "Value": [series_count.get(uid, 0)]}
-        attributes["00201208"] = {"vr": "IS", "Value": [instance_count.get(uid, 0)]}
+def _read(
+    rows: Sequence[Any],
+    level: Level,
+    *,
+    told: Sequence[Level],
+    wanted: frozenset[str] | None,
+    extra: frozenset[str],
+) -> Iterator[Found]:
+    depth = len(_ABOVE[level])
+    counts = _COUNTS.get(level)
+    texts = slice(len(_key_columns(level)), len(_key_columns(level)) + len(told))
+    if level != "instance":
+        extra &= STUDY_TAGS if level == "study" else STUDY_TAGS | SERIES_TAGS
+    above: tuple[str, ...] = ()
+    shared: dict[str, str] = {}
+    for row in rows:
+        *upper, own = row[texts]
+        if tuple(upper) != above:  # neighbours are mostly of one series
+            above = tuple(upper)
+            shared = _members(above, wanted)
+        members = shared | _members((own,), wanted)
+        if counts is not None:
+            members |= counts(row)
+        instance_uids: tuple[str, ...] = ()
+        if extra and row.metadata_json is not None:
+            members |= fields_of(row.metadata_json, extra)
+            instance_uids = (row[0], row.first_series, row.first_instance)
+        yield Found(tuple(row[:depth]), members, instance_uids)
 
 
-def _add_series_counts(connection: Connection, found: Sequence[dict[str, JsonElement]]) -> None:
-    uids = [_uid(attributes, "0020000E") for attributes in found]
-    counts = _counted(connection, instances.c.series_instance_uid, uids)
-    for uid, attributes in zip(uids, found, strict=True):
-        attributes["00201209"] = {"vr": "IS", "Value": [counts.get(uid, 0)]}
+def _members(texts: Sequence[str], wanted: frozenset[str] | None) -> dict[str, str]:
+    members = {line[:10]: line for text in texts if text for line in text.split("\n")}
+    if wanted is None:
+        return members
+    return {key: line for key, line in members.items() if key in wanted}
 
 
-def _counted(connection: Connection, owner: Column[Any], uids: Sequence[str]) -> dict[str, int]:
-    """How many rows belong to each of `uids`, by the column `owner`."""
-    statement = select(owner, func.count()).where(owner.in_(uids)).group_by(owner)
-    return {row[0]: row[1] for row in connection.execute(statement)}
+def _study_counts(row: Any) -> dict[str, str]:
+    modalities = [text for text in row[1].split("\\") if text]
+    value = f',"Value":{json.dumps(modalities, ensure_ascii=False)}' if modalities else ""
+    return {
+        '"00080061"': f'"00080061":{{"vr":"CS"{value}}}',
+        '"00201206"': f'"00201206":{{"vr":"IS","Value":[{row[2]}]}}',
+        '"00201208"': f'"00201208":{{"vr":"IS","Value":[{row[3]}]}}',
+    }
+
+
+def _series_counts(row: Any) -> dict[str, str]:
+    return {'"00201209"': f'"00201209":{{"vr":"IS","Value":[{row[2]}]}}'}
+
+
+_COUNTS: dict[Level, Callable[[Any], dict[str, str]]] = {
+    "study": _study_counts,
+    "series": _series_counts,
+}

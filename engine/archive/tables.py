@@ -1,8 +1,8 @@
 """The tables of the catalogue: what is kept of each study, series, instance and file.
 
 SQLAlchemy Core and nothing that one database alone has: the same statements run on SQLite
-and on PostgreSQL. Dates and times are kept as DICOM writes them (DA, TM), whose order as text
-is their order in time.
+and on PostgreSQL. Text is ordered by its bytes on both. Dates and times are kept as DICOM
+writes them (DA, TM), whose order as text is their order in time.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -24,11 +26,26 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["SCHEMA_VERSION", "files", "instances", "schema", "series", "studies", "versions"]
+__all__ = [
+    "NO_NUMBER",
+    "SCHEMA_VERSION",
+    "files",
+    "instances",
+    "name_words",
+    "schema",
+    "series",
+    "studies",
+    "versions",
+]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+NO_NUMBER = -(1 << 63)
+"""The number of what has none: first in order, on every database."""
 
 schema = MetaData()
+
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+_UID = String(64).with_variant(String(64, collation="C"), "postgresql")
 
 
 class PathBytes(TypeDecorator[str]):
@@ -44,71 +61,124 @@ class PathBytes(TypeDecorator[str]):
         return None if value is None else os.fsdecode(value)
 
 
-versions = Table("versions", schema, Column("version", Integer, primary_key=True))
+versions = Table(
+    "versions",
+    schema,
+    Column("version", Integer, primary_key=True),
+    Column("to_be_rebuilt", Boolean, nullable=False),
+)
+"""One row. `to_be_rebuilt`: there may be blobs that this catalogue does not know."""
 
 studies = Table(
     "studies",
     schema,
-    Column("study_instance_uid", String(64), primary_key=True),
-    Column("study_date", Text, nullable=False, index=True),
-    Column("study_time", Text, nullable=False),
-    Column("accession_number", Text, nullable=False, index=True),
-    Column("study_id", Text, nullable=False),
-    Column("study_description", Text, nullable=False),
-    Column("referring_physician_name", Text, nullable=False),
-    Column("patient_name", Text, nullable=False),
-    Column("patient_id", Text, nullable=False, index=True),
-    Column("patient_birth_date", Text, nullable=False),
-    Column("patient_sex", Text, nullable=False),
-    Column("attributes", Text, nullable=False),
+    Column("study_instance_uid", _UID, primary_key=True),
+    Column("study_date", _TEXT, nullable=False),
+    Column("study_time", _TEXT, nullable=False),
+    Column("accession_number", _TEXT, nullable=False, index=True),
+    Column("study_id", _TEXT, nullable=False),
+    Column("study_description", _TEXT, nullable=False),
+    Column("referring_physician_name", _TEXT, nullable=False),
+    Column("patient_name", _TEXT, nullable=False),
+    Column("patient_id", _TEXT, nullable=False, index=True),
+    Column("patient_birth_date", _TEXT, nullable=False),
+    Column("patient_sex", _TEXT, nullable=False),
+    Column("modalities", _TEXT, nullable=False, default=""),
+    Column("series_count", BigInteger, nullable=False, default=0),
+    Column("instance_count", BigInteger, nullable=False, default=0),
+    Column("summary", _TEXT, nullable=False),
+    Column("attributes", _TEXT, nullable=False),
 )
-"""Names are folded for matching: each component group between ``=``, in one case."""
+"""Names are folded for matching: each component group between ``=``, in one case.
+
+`attributes` are lines of JSON, one a member of an object, in order; `summary` those of them
+that QIDO-RS returns unasked. `modalities` is what its series have, between backslashes.
+"""
+Index("studies_by_date", studies.c.study_date.desc(), studies.c.study_instance_uid)
 
 series = Table(
     "series",
     schema,
-    Column("series_instance_uid", String(64), primary_key=True),
     Column(
         "study_instance_uid",
+        _UID,
         ForeignKey("studies.study_instance_uid", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
+        primary_key=True,
     ),
-    Column("modality", Text, nullable=False),
-    Column("series_number", BigInteger),
-    Column("series_description", Text, nullable=False),
-    Column("body_part_examined", Text, nullable=False),
-    Column("performed_date", Text, nullable=False),
-    Column("performed_time", Text, nullable=False),
-    Column("attributes", Text, nullable=False),
+    Column("series_instance_uid", _UID, primary_key=True, index=True),
+    Column("modality", _TEXT, nullable=False),
+    Column("series_number", BigInteger, nullable=False),
+    Column("series_description", _TEXT, nullable=False),
+    Column("body_part_examined", _TEXT, nullable=False),
+    Column("performed_date", _TEXT, nullable=False),
+    Column("performed_time", _TEXT, nullable=False),
+    Column("instance_count", BigInteger, nullable=False, default=0),
+    Column("summary", _TEXT, nullable=False),
+    Column("attributes", _TEXT, nullable=False),
 )
+"""A UID that two studies have, against the standard, is a series of each."""
 
 instances = Table(
     "instances",
     schema,
-    Column("sop_instance_uid", String(64), primary_key=True),
-    Column(
-        "series_instance_uid",
-        ForeignKey("series.series_instance_uid", ondelete="CASCADE"),
-        nullable=False,
-    ),
-    Column("study_instance_uid", String(64), nullable=False, index=True),
-    Column("sop_class_uid", Text, nullable=False),
-    Column("transfer_syntax_uid", Text, nullable=False),
-    Column("instance_number", BigInteger),
-    Column("path", PathBytes, nullable=False, index=True),
+    Column("sop_instance_uid", _UID, primary_key=True),
+    Column("study_instance_uid", _UID, nullable=False),
+    Column("series_instance_uid", _UID, nullable=False),
+    Column("instance_number", BigInteger, nullable=False),
+    Column("sop_class_uid", _TEXT, nullable=False),
+    Column("transfer_syntax_uid", _TEXT, nullable=False),
+    Column("path", PathBytes, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("inode", BigInteger, nullable=False),
-    Column("attributes", Text, nullable=False),
+    Column("blob_key", _TEXT, nullable=False, index=True),
+    Column("sha256", _TEXT, nullable=False),
+    Column("served_sha256", _TEXT, nullable=False),
+    Column("served_crc32", BigInteger),
+    Column("received", BigInteger, nullable=False, index=True),
+    Column("summary", _TEXT, nullable=False),
+    Column("attributes", _TEXT, nullable=False),
     Column("record", LargeBinary, nullable=False),
     Column("metadata_json", LargeBinary),
-    Index("instances_in_order", "series_instance_uid", "instance_number", "sop_instance_uid"),
+    ForeignKeyConstraint(
+        ["study_instance_uid", "series_instance_uid"],
+        ["series.study_instance_uid", "series.series_instance_uid"],
+        ondelete="CASCADE",
+    ),
+    Index(
+        "instances_in_order",
+        "study_instance_uid",
+        "series_instance_uid",
+        "instance_number",
+        "sop_instance_uid",
+    ),
 )
+"""Either a file in place (`path`) or a blob (`blob_key`); the other of the two is empty.
+
+`received` grows with the time at which an instance came, in ns.
+"""
+
+name_words = Table(
+    "name_words",
+    schema,
+    Column(
+        "study_instance_uid",
+        _UID,
+        ForeignKey("studies.study_instance_uid", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("tag", String(8), primary_key=True),
+    Column("word", _TEXT, primary_key=True),
+    Column("code", _TEXT, nullable=False),
+    Index("name_words_by_word", "tag", "word"),
+    Index("name_words_by_code", "tag", "code"),
+)
+"""The words of names, for fuzzy matching, and how they sound."""
 
 files = Table(
     "files",
     schema,
+    Column("scope", _TEXT, primary_key=True),
     Column("folder", PathBytes, primary_key=True),
     Column("name", PathBytes, primary_key=True),
     Column("size_bytes", BigInteger, nullable=False),
@@ -117,4 +187,7 @@ files = Table(
     Column("outcome", String(16), nullable=False),
     Column("sop_instance_uid", String(64), nullable=False, index=True),
 )
-"""Every file that a scan has looked at, so that the next one need not."""
+"""Every file that a scan has looked at, so that the next one need not.
+
+`scope` says whose scan: servers that share a catalogue each forget only their own files.
+"""

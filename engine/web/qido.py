@@ -1,13 +1,13 @@
 """QIDO-RS (PS3.18 §10.6): the query of a URL, and what was found as DICOM JSON.
 
 Keys come by keyword or as eight hexadecimal digits. What is not a matching key here is
-ignored, and said so in a Warning, as is a result that was cut.
+ignored, and said so in a Warning, as is a result that was cut. The answer is put together from
+JSON that the catalogue keeps; only what goes into it from here is made here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,10 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...codecs.errors import UsageError
-from ..archive.attributes import JsonElement
 from ..archive.catalogue import Catalogue
-from ..archive.levels import DEFAULT_FIELDS, Level
-from ..archive.search import MATCHING_KEYS, Match, Search, run_search
+from ..archive.levels import Level
+from ..archive.matching import MATCHING_KEYS, Match
+from ..archive.metadata import BULK_PREFIX
+from ..archive.search import Found, Search, run_search
 from .holdings import require_uid
 from .metadata import DICOM_JSON, require_json
 from .requests import base_url, query_pairs
@@ -32,6 +33,7 @@ MAX_LIMIT = 10_000
 _MAX_KEYS = 256
 _MAX_VALUE_CHARS = 4096
 _HEX_TAG = re.compile(r"[0-9A-Fa-f]{8}")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _NUMBER = re.compile(r"\d{1,9}")
 
 
@@ -39,13 +41,14 @@ _NUMBER = re.compile(r"\d{1,9}")
 class Query:
     """A query: matching keys and what is to be returned beyond the default.
 
-    `fields` are tags, `all_fields` is ``includefield=all``; `warnings` what the client is to
-    be told.
+    `fields` are tags, `all_fields` is ``includefield=all``: all that the catalogue keeps apart;
+    `warnings` is what the client is to be told.
     """
 
     matches: tuple[Match, ...] = ()
     fields: frozenset[str] = frozenset()
     all_fields: bool = False
+    fuzzy: bool = False
     limit: int = DEFAULT_LIMIT
     offset: int = 0
     warnings: tuple[str, ...] = ()
@@ -65,6 +68,8 @@ def parse_query(pairs: Iterable[tuple[str, str]]) -> Query:
             raise UsageError(
                 f"at most {_MAX_KEYS} keys of {_MAX_VALUE_CHARS} characters are answered"
             )
+        if _NO_TEXT.search(value):
+            raise UsageError("a key's value holds what is no character")
         query = _with_pair(query, name, value)
     return query
 
@@ -83,9 +88,7 @@ def _with_pair(query: Query, name: str, value: str) -> Query:
             all_fields=query.all_fields or "all" in names,
         )
     if name == "fuzzymatching":
-        if value.lower() != "true":
-            return query
-        return _warned(query, "fuzzymatching is not supported, only literal matching was done")
+        return replace(query, fuzzy=value.strip().lower() == "true")
     tag = _tag(name)
     if tag is None:
         return query
@@ -118,54 +121,71 @@ async def answer_search(
             require_uid(uid)
     query = parse_query(query_pairs(request))
     search = Search(
-        level, query.matches, study_uid, series_uid, offset=query.offset, limit=query.limit
+        level,
+        query.matches,
+        study_uid,
+        series_uid,
+        fields=None if query.all_fields else query.fields,
+        defaults=_levels_told(level, study_uid=study_uid, series_uid=series_uid),
+        fuzzy=query.fuzzy,
+        offset=query.offset,
+        limit=query.limit,
     )
-    page = await asyncio.to_thread(run_search, catalogue, search)
-    base = base_url(request)
-    shown = _shown_fields(level, query, study_uid=study_uid, series_uid=series_uid)
-    found = [_described(attributes, level, base, shown) for attributes in page.found]
+    content, cut = await asyncio.to_thread(_answer, catalogue, search, base_url(request))
     warnings = list(query.warnings)
-    if page.cut:
+    if cut:
         warnings.append(f"only {query.limit} results are given; there are more")
     headers = {"Cache-Control": "private"}
     if warnings:
         headers["Warning"] = ", ".join(f'299 mersey "{text}"' for text in warnings)
-    content = json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
     return Response(content, media_type=DICOM_JSON, headers=headers)
 
 
-def _shown_fields(
-    level: Level, query: Query, *, study_uid: str | None, series_uid: str | None
-) -> frozenset[str] | None:
-    """The tags to be returned; None means every one."""
-    if query.all_fields:
-        return None
-    fields = DEFAULT_FIELDS[level] | query.fields
+def _levels_told(
+    level: Level, *, study_uid: str | None, series_uid: str | None
+) -> tuple[Level, ...]:
+    """The levels above whose attributes the path does not tell (PS3.18 §10.6.3.3)."""
+    told: list[Level] = []
     if level != "study" and study_uid is None:
-        fields |= DEFAULT_FIELDS["study"]
+        told.append("study")
     if level == "instance" and series_uid is None:
-        fields |= DEFAULT_FIELDS["series"]
-    return fields
+        told.append("series")
+    return tuple(told)
 
 
-def _described(
-    attributes: dict[str, JsonElement], level: Level, base: str, shown: frozenset[str] | None
-) -> dict[str, JsonElement]:
-    url = f"{base}/studies/{_uid(attributes, '0020000D')}"
-    if level != "study":
-        url += f"/series/{_uid(attributes, '0020000E')}"
-    if level == "instance":
-        url += f"/instances/{_uid(attributes, '00080018')}"
-    whole = attributes | {
-        "00080005": {"vr": "CS", "Value": ["ISO_IR 192"]},
-        "00080056": {"vr": "CS", "Value": ["ONLINE"]},
-        "00081190": {"vr": "UR", "Value": [url]},
-    }
-    return {tag: whole[tag] for tag in sorted(whole) if shown is None or tag in shown}
+def _answer(catalogue: Catalogue, search: Search, base: str) -> tuple[bytes, bool]:
+    """The answer as JSON, and whether it was cut."""
+    page = run_search(catalogue, search)
+    return f"[{','.join(_described(found, base) for found in page.found)}]".encode(), page.cut
 
 
-def _uid(attributes: dict[str, JsonElement], tag: str) -> str:
-    return str(attributes[tag]["Value"][0])
+def _described(found: Found, base: str) -> str:
+    """One result as a JSON object, its members by tag (PS3.18 §F.2.2)."""
+    members = dict(found.members)
+    url = base
+    for uid, (tag, segment) in zip(found.uids, _LEVELS, strict=False):
+        url += f"/{segment}/{uid}"
+        members[f'"{tag}"'] = f'"{tag}":{{"vr":"UI","Value":["{uid}"]}}'
+    address = url.replace("\\", "%5C").replace('"', "%22")
+    lines = [
+        *members.values(),
+        _CHARACTER_SET,
+        _ONLINE,
+        f'"00081190":{{"vr":"UR","Value":["{address}"]}}',
+    ]
+    text = f"{{{','.join(sorted(lines))}}}"
+    if found.instance_uids and BULK_PREFIX in text:
+        study, series, instance = found.instance_uids
+        place = f"{base}/studies/{study}/series/{series}/instances/{instance}/bulkdata/"
+        # A quote inside a JSON string is escaped: no value can look like this key.
+        key = '"BulkDataURI":"'
+        text = text.replace(f"{key}{BULK_PREFIX}", f"{key}{place}")
+    return text
+
+
+_LEVELS = (("0020000D", "studies"), ("0020000E", "series"), ("00080018", "instances"))
+_CHARACTER_SET = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
+_ONLINE = '"00080056":{"vr":"CS","Value":["ONLINE"]}'
 
 
 def _warned(query: Query, text: str) -> Query:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mersey.engine.archive.attributes import json_attributes, text_of
-from mersey.engine.archive.rows import fold_name
+from mersey.engine.archive.names import fold_name
 from mersey.engine.dicom.element import Element
 from mersey.engine.dicom.instance import Instance, Layout
 from mersey.engine.dicom.tags import KEPT_TAGS

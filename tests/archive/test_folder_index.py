@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 
@@ -179,9 +181,9 @@ def test_a_catalogue_of_another_version_is_made_anew(tmp_path, folder, threads) 
     path = tmp_path / "old.sqlite"
     first = Catalogue.open(path)
     FolderIndex(first, [folder]).scan(executor=threads)
-    with first.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE versions SET version = 1")
     first.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE versions SET version = 1")
     second = Catalogue.open(path)
     assert second.count() == (0, 0, 0)
     FolderIndex(second, [folder]).scan(executor=threads)

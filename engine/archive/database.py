@@ -1,0 +1,198 @@
+"""The database under a catalogue: how it is reached, what a transaction is, how it fails.
+
+SQLite in WAL mode, where a writing transaction holds the file's one write lock from its start;
+or PostgreSQL by psycopg, where it holds advisory locks on the studies that it changes. Knows no
+tables. A database that cannot be reached or written is a `ResourceError`, and the next call
+tries again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, func, make_url, select
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from ...codecs.errors import IntegrityError, ResourceError, UnsupportedError, UsageError
+
+__all__ = ["Database", "in_groups", "open_postgres", "open_sqlite"]
+
+_BUSY_TIMEOUT_MS = 30_000
+_CONNECT_TIMEOUT_S = 5
+_POOLED = 8
+_POOL_OVERFLOW = 32
+_POOL_TIMEOUT_S = 15
+_ATTEMPTS = 8
+# A database takes only so many values in one statement: SQLite 32,766, PostgreSQL 65,535.
+_VALUES_AT_ONCE = 5000
+# Serialization failure, deadlock detected, unique violation (PostgreSQL's Appendix A): another
+# process was first; from the start it goes well.
+_WORTH_ANOTHER_TRY = frozenset({"40001", "40P01", "23505"})
+_TRANSACTION = "mersey_transaction"
+
+
+class Database:
+    """Connections to one database, for any number of threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._shared = engine.dialect.name == "postgresql"
+        # Every read is one statement: no transaction needs to be begun and ended around it.
+        self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writes = engine.execution_options(**{_TRANSACTION: "writes"})
+        self._durable = engine.execution_options(**{_TRANSACTION: "durable"})
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read from; each statement sees what is committed when it starts.
+
+        Raises
+        ------
+        ResourceError
+            The database cannot be reached, or is too busy.
+        """
+        with _translated(), (self._reads if self._shared else self.engine).connect() as connection:
+            yield connection
+
+    def write[T](self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
+        """Do `work` in one transaction: all of it is there afterwards, or nothing.
+
+        Where another process was in its way, `work` is done again from the start. `durable`
+        says that it must outlive a power failure once this returns.
+
+        Raises
+        ------
+        ResourceError
+            The database cannot be reached or written. If the connection broke while it was
+            committing, the work may be done all the same.
+        """
+        engine = self._durable if durable else self._writes
+        with _translated():
+            for _ in range(_ATTEMPTS - 1):
+                try:
+                    with engine.begin() as connection:
+                        return work(connection)
+                except exc.DBAPIError as error:
+                    if getattr(error.orig, "sqlstate", None) not in _WORTH_ANOTHER_TRY:
+                        raise
+            with engine.begin() as connection:
+                return work(connection)
+
+    def lock(self, connection: Connection, names: Iterable[str]) -> None:
+        """Hold `names` against other writers until the transaction ends.
+
+        Always taken in one order and before anything else, so that nobody waits in a ring. On
+        SQLite the transaction holds everything already.
+        """
+        if self._shared:
+            for key in sorted({_lock_key(name) for name in names}):
+                connection.execute(select(func.pg_advisory_xact_lock(key)))
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def open_sqlite(path: Path) -> Database:
+    """The SQLite database at `path`, made if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        pool_size=_POOLED,
+        max_overflow=_POOL_OVERFLOW,
+        pool_timeout=_POOL_TIMEOUT_S,
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return Database(engine)
+
+
+def open_postgres(url: str) -> Database:
+    """The PostgreSQL database at ``postgresql://user:password@host/name``.
+
+    Raises
+    ------
+    UsageError
+        It is no such address.
+    UnsupportedError
+        psycopg is not installed.
+    """
+    try:
+        address = make_url(url)
+    except (exc.ArgumentError, ValueError):
+        raise UsageError("the address of the catalogue is not of the form of a URL") from None
+    if address.get_backend_name() not in ("postgresql", "postgres"):
+        kind = address.get_backend_name()
+        raise UsageError(f"a catalogue is at postgresql://…, not at {kind}://…")
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise UnsupportedError(
+            "a catalogue on PostgreSQL needs psycopg: pip install 'mersey[postgres]'",
+            feature="postgres",
+        ) from error
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        pool_size=_POOLED,
+        max_overflow=_POOL_OVERFLOW,
+        pool_timeout=_POOL_TIMEOUT_S,
+        pool_pre_ping=True,  # the server may have been restarted since
+        connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "mersey"},
+    )
+    return Database(engine)
+
+
+def in_groups[T](values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """`values`, as many at a time as a statement takes."""
+    for start in range(0, len(values), _VALUES_AT_ONCE):
+        yield values[start : start + _VALUES_AT_ONCE]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of the database as ours. Their own messages may tell values: they are left out."""
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise ResourceError("all connections to the catalogue are in use") from error
+    except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
+        raise ResourceError(f"the catalogue cannot be used now: {_reason(error)}") from error
+    except exc.DatabaseError as error:
+        if type(error.orig) is not sqlite3.DatabaseError:
+            raise
+        raise IntegrityError(f"the catalogue is damaged: {error.orig}") from error
+
+
+def _reason(error: exc.DBAPIError) -> str:
+    cause: Any = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return str(cause)
+    state = getattr(cause, "sqlstate", None)
+    return f"{type(cause).__name__} {state}" if state else type(cause).__name__
+
+
+def _lock_key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def _on_connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions begin in `_on_begin`, not by themselves
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+
+
+def _on_begin(connection: Connection) -> None:
+    kind = connection.get_execution_options().get(_TRANSACTION)
+    if kind is None:
+        return
+    # An index of files can be made again; what was acknowledged must outlive a power failure.
+    level = "FULL" if kind == "durable" else "NORMAL"
+    connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

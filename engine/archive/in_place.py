@@ -1,0 +1,148 @@
+"""Files in place into the catalogue's tables and out again, in few statements.
+
+`scope` says whose scan looked at a file: only the same scope forgets it. The caller is in a
+transaction.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, and_, delete, select
+
+from .database import in_groups
+from .entry import Entry
+from .indexed_file import IndexedFile, Outcome
+from .placing import place
+from .rows import Rows, rows_of
+from .settling import held_under
+from .tables import files, instances
+from .tallies import tally
+
+__all__ = ["add_files", "forget_files"]
+
+type Lock = Callable[[Connection, set[str]], None]
+
+
+def add_files(
+    connection: Connection, found: Sequence[IndexedFile], *, scope: str, received: int, lock: Lock
+) -> list[Outcome]:
+    """Put in what files were found to be; what each was noted as."""
+    new = [_rows(file, received + number) for number, file in enumerate(found)]
+    by_folder: dict[str, list[str]] = {}
+    for file in found:
+        by_folder.setdefault(file.folder, []).append(file.name)
+    before = [
+        row
+        for folder, names in by_folder.items()
+        for row in _known(connection, folder, names, scope=scope)
+    ]
+    uids_before = [uid for _, _, uid, outcome in before if outcome == "instance"]
+    lock(connection, _studies_of(connection, uids_before) | {rows.uids[0] for rows in new if rows})
+    touched = set()
+    for folder, names in by_folder.items():
+        touched |= _forget(connection, folder, names, scope=scope)
+    held = set(held_under(connection, sorted({rows.uids[2] for rows in new if rows})))
+    outcomes: list[Outcome] = []
+    placed = []
+    for file, rows in zip(found, new, strict=True):
+        if rows is None:
+            outcomes.append(file.outcome)
+        elif rows.uids[2] in held:
+            outcomes.append("duplicate")
+        else:
+            held.add(rows.uids[2])
+            placed.append(rows)
+            outcomes.append("instance")
+    place(connection, placed)
+    noted = {
+        (file.folder, file.name): {
+            "scope": scope,
+            "folder": file.folder,
+            "name": file.name,
+            "size_bytes": file.stamp.size_bytes,
+            "mtime_ns": file.stamp.mtime_ns,
+            "inode": file.stamp.inode,
+            "outcome": outcome,
+            "sop_instance_uid": "" if rows is None else rows.uids[2],
+        }
+        for file, outcome, rows in zip(found, outcomes, new, strict=True)
+    }
+    if noted:
+        connection.execute(files.insert(), list(noted.values()))
+    tally(connection, touched | {rows.uids[:2] for rows in placed})
+    return outcomes
+
+
+def forget_files(
+    connection: Connection, folder: str, names: Sequence[str], *, scope: str, lock: Lock
+) -> None:
+    """Take files out, with their instances.
+
+    Other files that held the same instances are forgotten too, so that the next scan looks at
+    them anew.
+    """
+    known = _known(connection, folder, names, scope=scope)
+    lock(connection, _studies_of(connection, [row[2] for row in known if row[3] == "instance"]))
+    tally(connection, _forget(connection, folder, names, scope=scope))
+
+
+def _rows(file: IndexedFile, received: int) -> Rows | None:
+    if file.instance is None:
+        return None
+    return rows_of(Entry(file.instance, file.path, file.stamp), received=received)
+
+
+def _known(
+    connection: Connection, folder: str, names: Sequence[str], *, scope: str
+) -> list[tuple[str, str, str, str]]:
+    columns = files.c
+    statement = select(columns.folder, columns.name, columns.sop_instance_uid, columns.outcome)
+    return [
+        (row[0], row[1], row[2], row[3])
+        for group in in_groups(names)
+        for row in connection.execute(
+            statement.where(
+                columns.scope == scope, columns.folder == folder, columns.name.in_(group)
+            )
+        )
+    ]
+
+
+def _studies_of(connection: Connection, uids: Sequence[str]) -> set[str]:
+    column = instances.c.study_instance_uid
+    return {
+        uid
+        for group in in_groups(uids)
+        for uid in connection.scalars(
+            select(column).where(instances.c.sop_instance_uid.in_(group)).distinct()
+        )
+    }
+
+
+def _forget(
+    connection: Connection, folder: str, names: Sequence[str], *, scope: str
+) -> set[tuple[str, str]]:
+    """Take files out of one folder; the series whose instances went along."""
+    known = _known(connection, folder, names, scope=scope)
+    columns = files.c
+    for group in in_groups([name for _, name, _, _ in known]):
+        connection.execute(
+            delete(files).where(
+                columns.scope == scope, columns.folder == folder, columns.name.in_(group)
+            )
+        )
+    paths = {
+        uid: os.path.join(folder, name) for _, name, uid, outcome in known if outcome == "instance"
+    }
+    held = held_under(connection, list(paths))
+    gone = {uid: held[uid].series for uid in held if held[uid].path == paths[uid]}
+    for group in in_groups(list(gone)):
+        connection.execute(delete(instances).where(instances.c.sop_instance_uid.in_(group)))
+        connection.execute(
+            delete(files).where(
+                and_(columns.sop_instance_uid.in_(group), columns.outcome == "duplicate")
+            )
+        )
+    return set(gone.values())
