@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, tuple_, update
 
 from .database import in_groups
-from .rows import Rows
+from .rows import Row, Rows
 from .tables import instances, name_words, series, studies
 
 __all__ = ["place", "renew"]
