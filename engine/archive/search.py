@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -208,24 +209,28 @@ def _read(
 ) -> Iterator[Found]:
     depth = len(_ABOVE[level])
     counts = _COUNTS.get(level)
-    texts = slice(len(_key_columns(level)), len(_key_columns(level)) + len(told))
+    first = len(_key_columns(level))
+    last = first + len(told) - 1
     if level != "instance":
         extra &= STUDY_TAGS if level == "study" else STUDY_TAGS | SERIES_TAGS
     above: tuple[str, ...] = ()
     shared: dict[str, str] = {}
     for row in rows:
-        *upper, own = row[texts]
-        if tuple(upper) != above:  # neighbours are mostly of one series
-            above = tuple(upper)
-            shared = _members(above, wanted)
-        members = shared | _members((own,), wanted)
+        values = tuple(row)
+        upper = values[first:last]
+        if upper != above:  # neighbours are mostly of one series
+            above = upper
+            shared = dict(sorted(_members(above, wanted).items()))
+        members = _members(values[last : last + 1], wanted)
+        if shared:
+            members = shared | members
         if counts is not None:
-            members |= counts(row)
+            counts(values, members)
         instance_uids: tuple[str, ...] = ()
         if extra and row.metadata_json is not None:
             members |= fields_of(row.metadata_json, extra)
             instance_uids = (row[0], row.first_series, row.first_instance)
-        yield Found(tuple(row[:depth]), members, instance_uids)
+        yield Found(values[:depth], members, instance_uids)
 
 
 def _members(texts: Sequence[str], wanted: frozenset[str] | None) -> dict[str, str]:
@@ -235,21 +240,25 @@ def _members(texts: Sequence[str], wanted: frozenset[str] | None) -> dict[str, s
     return {key: line for key, line in members.items() if key in wanted}
 
 
-def _study_counts(row: Any) -> dict[str, str]:
-    modalities = [text for text in row[1].split("\\") if text]
+def _count_study(values: tuple[Any, ...], members: dict[str, str]) -> None:
+    _, modalities, series_count, instance_count, *_ = values
+    members['"00080061"'] = _modalities_in_study(modalities)
+    members['"00201206"'] = f'"00201206":{{"vr":"IS","Value":[{series_count}]}}'
+    members['"00201208"'] = f'"00201208":{{"vr":"IS","Value":[{instance_count}]}}'
+
+
+def _count_series(values: tuple[Any, ...], members: dict[str, str]) -> None:
+    members['"00201209"'] = f'"00201209":{{"vr":"IS","Value":[{values[2]}]}}'
+
+
+@lru_cache(maxsize=1024)
+def _modalities_in_study(joined: str) -> str:
+    modalities = [text for text in joined.split("\\") if text]
     value = f',"Value":{json.dumps(modalities, ensure_ascii=False)}' if modalities else ""
-    return {
-        '"00080061"': f'"00080061":{{"vr":"CS"{value}}}',
-        '"00201206"': f'"00201206":{{"vr":"IS","Value":[{row[2]}]}}',
-        '"00201208"': f'"00201208":{{"vr":"IS","Value":[{row[3]}]}}',
-    }
+    return f'"00080061":{{"vr":"CS"{value}}}'
 
 
-def _series_counts(row: Any) -> dict[str, str]:
-    return {'"00201209"': f'"00201209":{{"vr":"IS","Value":[{row[2]}]}}'}
-
-
-_COUNTS: dict[Level, Callable[[Any], dict[str, str]]] = {
-    "study": _study_counts,
-    "series": _series_counts,
+_COUNTS: dict[Level, Callable[[tuple[Any, ...], dict[str, str]], None]] = {
+    "study": _count_study,
+    "series": _count_series,
 }
