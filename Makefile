@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 60
 NATIVE := $(shell find native -type f)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long fuzz lint bench clean
+.PHONY: help demo test test-long fuzz lint bench bench-peers clean
 
 help:
 	@echo "make demo       write a sample study, transcode it, serve it and say what to try"
@@ -21,6 +21,7 @@ help:
 	@echo "make fuzz       libFuzzer over the C++ (clang; FUZZ_SECONDS=60 in all)"
 	@echo "make lint       ruff, mypy --strict, the layers"
 	@echo "make bench      the benchmarks"
+	@echo "make bench-peers  the same work by Orthanc, nginx and the codecs' own tools (root, Debian)"
 	@echo "make clean      remove what the above have made"
 
 demo: $(STAMPS)/mersey
@@ -69,6 +70,24 @@ lint: $(STAMPS)/mersey $(STAMPS)/test $(STAMPS)/lint
 
 bench: $(STAMPS)/mersey $(STAMPS)/bench
 	$(IN)/python -m pytest bench -o python_files='bench_*.py' -o python_functions='bench_*' $(ARGS)
+
+# They run in a network of their own, and none is left running or enabled.
+PEERS := orthanc orthanc-dicomweb orthanc-gdcm nginx-light dcmtk libgdcm-tools libopenjp2-tools \
+  openjph-tools grokj2k-tools wrk iproute2
+
+bench-peers: $(STAMPS)/mersey $(STAMPS)/bench $(STAMPS)/peers
+	$(IN)/python bench/peers/run.py --json build/peers.json --table build/peers.md \
+	  --plot build/peers.svg $(ARGS)
+
+$(STAMPS)/peers: $(STAMPS)/venv
+	@[ "$$(id -u)" = 0 ] || { echo "make bench-peers installs Debian packages and makes a network" \
+	  "of its own: it needs root" >&2; exit 1; }
+	@policy=/usr/sbin/policy-rc.d; made=; \
+	if [ ! -e $$policy ]; then printf '#!/bin/sh\nexit 101\n' > $$policy; chmod +x $$policy; made=1; fi; \
+	apt-get update -qq >/dev/null; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PEERS) >/dev/null; \
+	status=$$?; [ -z "$$made" ] || rm -f $$policy; exit $$status
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist demo .benchmarks .hypothesis .pytest_cache .mypy_cache .ruff_cache

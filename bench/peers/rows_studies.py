@@ -1,0 +1,242 @@
+"""Rows about whole studies: retrieving, storing, searching, metadata, pictures."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pydicom
+from client import download, get, latency, post_files, stow
+from data import Data, uids_of
+from measure import Contender, Row, compare
+from servers import Mersey, Nginx, Orthanc, Server
+
+__all__ = ["query_rows", "retrieve_rows", "stow_rows"]
+
+_WHOLE = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+_JSON = "application/dicom+json"
+_STUDIES = 1000
+
+
+def retrieve_rows(data: Data, work: Path) -> list[Row]:
+    """A study of 300 instances, and one of a single long instance."""
+    rows = []
+    for name, paths in (
+        ("study of 300 instances", data.series),
+        ("one image of 300 frames", [data.enhanced]),
+    ):
+        whole = work / "whole"
+        whole.mkdir(exist_ok=True)
+        (whole / "study.bin").write_bytes(b"".join(path.read_bytes() for path in paths))
+        size = (whole / "study.bin").stat().st_size
+        with (
+            Orthanc(work / name.replace(" ", "-")) as orthanc,
+            Mersey(work, paths[0].parent) as mersey,
+            Nginx(work, whole) as nginx,
+        ):
+            orthanc.upload(paths)
+            study = f"/studies/{uids_of(paths[0]).study}"
+
+            def of(server: Server, path: str, size: int = size) -> Contender:
+                def trial() -> None:
+                    count = download(server, path, Accept=_WHOLE)
+                    assert size <= count < size * 1.01 + 4096, f"{count} bytes came"
+
+                return Contender(server.name, trial, server.process_id)
+
+            rows.append(
+                compare(
+                    f"retrieve a {name}",
+                    [of(mersey, study), of(orthanc, study), of(nginx, "/study.bin")],
+                    unit="MB/s",
+                    work=data.pixel_bytes / 1e6,
+                )
+            )
+    return rows
+
+
+def stow_rows(data: Data, work: Path) -> list[Row]:
+    """Storing: 300 in one request, 300 at four connections, one of 157 MB."""
+    cases: tuple[tuple[str, list[Path], Callable[[Server, list[Path]], None]], ...] = (
+        ("STOW of 300 instances, one request", data.series, stow),
+        ("STOW of 300 instances, 300 requests, 4 connections", data.series, _at_four_connections),
+        ("STOW of one image of 300 frames", [data.enhanced], stow),
+    )
+    rows = []
+    counter = itertools.count()
+    with Orthanc(work / "stow") as orthanc, Mersey(work) as mersey:
+        for operation, paths, send in cases:
+
+            def of(
+                server: Server,
+                paths: list[Path] = paths,
+                send: Callable[[Server, list[Path]], None] = send,
+            ) -> Contender:
+                def trial() -> float:
+                    import time
+
+                    fresh = data.fresh(paths, f"stow-{next(counter)}")
+                    started = time.perf_counter()
+                    send(server, fresh)
+                    seconds = time.perf_counter() - started
+                    study = uids_of(fresh[0]).study
+                    found = json.loads(get(server, f"/studies/{study}/instances?limit=1000")[2])
+                    assert len(found) == len(fresh), f"{len(found)} are stored"
+                    shutil.rmtree(fresh[0].parent)
+                    return seconds
+
+                return Contender(server.name, trial, server.process_id)
+
+            rows.append(
+                compare(
+                    operation,
+                    [of(mersey), of(orthanc)],
+                    unit="MB/s",
+                    work=data.pixel_bytes / 1e6,
+                    note="Orthanc 1.10 syncs by default only its index",
+                )
+            )
+    return rows
+
+
+def query_rows(data: Data, work: Path) -> list[Row]:
+    """Searches among 1,000 studies, metadata and a rendered picture."""
+    small = _small_studies(work / "small")
+    rows = []
+    with (
+        Orthanc(work / "query") as orthanc,
+        Mersey(work, small[0].parent, data.series[0].parent, data.enhanced.parent) as mersey,
+    ):
+        orthanc.upload([*small, *data.series, data.enhanced])
+        servers: Sequence[Server] = (mersey, orthanc)
+        series, enhanced = uids_of(data.series[0]), uids_of(data.enhanced)
+        for operation, path, count in (
+            (f"QIDO {_STUDIES} studies", f"/studies?limit={_STUDIES}", _STUDIES),
+            ("QIDO studies, the first 101", "/studies?limit=101&offset=0", 101),
+            ("QIDO series of a study", f"/studies/{series.study}/series", 2),
+            (
+                "QIDO 300 instances",
+                f"/studies/{series.study}/series/{series.series}/instances?limit=1000",
+                300,
+            ),
+            (
+                "metadata of a series of 300",
+                f"/studies/{series.study}/series/{series.series}/metadata",
+                300,
+            ),
+            ("metadata of an image of 300 frames", f"{enhanced.path}/metadata", 1),
+        ):
+            rows.append(
+                compare(
+                    f"{operation}, p50",
+                    [_asked(server, path, _json_of(count), accept=_JSON) for server in servers]
+                    + (_tools(operation, data)),
+                    unit="ms",
+                    rounds=3,
+                )
+            )
+        for name, path in (
+            ("a slice", series.path),
+            ("an image of 300 frames", f"{enhanced.path}/frames/150"),
+        ):
+            rows.append(
+                compare(
+                    f"rendered 256x256 of {name}, p50",
+                    [
+                        _asked(
+                            server,
+                            f"{path}/rendered?viewport=256,256",
+                            _is_jpeg,
+                            accept="image/jpeg",
+                        )
+                        for server in servers
+                    ],
+                    unit="ms",
+                    rounds=3,
+                )
+            )
+    return rows
+
+
+def _tools(operation: str, data: Data) -> list[Contender]:
+    """dcmtk's dcm2json and pydicom, for the metadata of the long image."""
+    if "300 frames" not in operation:
+        return []
+
+    def dcm2json() -> None:
+        found = subprocess.run(
+            ["dcm2json", "-b", "http://bulk", str(data.enhanced)], capture_output=True, check=True
+        )
+        assert json.loads(found.stdout)
+
+    def by_pydicom() -> None:
+        ds = pydicom.dcmread(data.enhanced, stop_before_pixels=True)
+        assert json.loads(json.dumps(ds.to_json_dict()))
+
+    return [Contender("dcm2json", dcm2json), Contender("pydicom", by_pydicom)]
+
+
+def _asked(server: Server, path: str, check: Callable[[bytes], None], *, accept: str) -> Contender:
+    def trial() -> float:
+        return latency(server, [path] * 5, check, Accept=accept)
+
+    return Contender(server.name, trial, server.process_id)
+
+
+def _at_four_connections(server: Server, paths: list[Path]) -> None:
+    failures: list[BaseException] = []
+
+    def send(share: list[Path]) -> None:
+        try:
+            post_files(server, share)
+        except (AssertionError, OSError, RuntimeError) as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=send, args=(paths[start::4],)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _small_studies(folder: Path) -> list[Path]:
+    """Studies of one small instance each."""
+    import uuid
+
+    from pydicom.data import get_testdata_file
+
+    folder.mkdir(exist_ok=True, parents=True)
+    model = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    paths = []
+    for number in range(_STUDIES):
+        path = folder / f"{number:04}.dcm"
+        paths.append(path)
+        if path.exists():
+            continue
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+            setattr(
+                model, keyword, f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{keyword} {number}').int}"
+            )
+        model.file_meta.MediaStorageSOPInstanceUID = model.SOPInstanceUID
+        model.PatientID, model.PatientName = f"P{number:04}", f"Patient^{number:04}"
+        model.StudyDate = f"20{number % 24:02}{number % 12 + 1:02}{number % 28 + 1:02}"
+        model.save_as(path, enforce_file_format=True)
+    return paths
+
+
+def _json_of(count: int) -> Callable[[bytes], None]:
+    def check(body: bytes) -> None:
+        assert len(json.loads(body)) >= min(count, 1), "nothing was found"
+
+    return check
+
+
+def _is_jpeg(body: bytes) -> None:
+    assert body[:2] == b"\xff\xd8" or b"\xff\xd8\xff" in body[:400], "no JPEG"
