@@ -34,6 +34,14 @@ def command(
             show_default="~/.local/share/mersey",
         ),
     ] = None,
+    catalogue: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A catalogue that servers share: postgresql://USER@HOST/NAME.",
+            show_default="a file in the store",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
@@ -67,6 +75,7 @@ def command(
         port=port,
         jobs=jobs,
         origins=tuple(origin or ("*",)),
+        catalogue=catalogue,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, on_listening=_announce, on_scan=_ScanReport()))

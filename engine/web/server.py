@@ -8,11 +8,9 @@ returns, and what was being built goes on from its part file next time.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from starlette.types import ASGIApp
 from ...codecs import kernels
 from ...codecs.errors import MerseyError, UsageError
 from ..archive.catalogue import Catalogue
+from ..archive.catalogues import forget_other_folders, open_catalogue
 from ..archive.folder_index import FolderIndex, ScanProgress
 from ..archive.renditions import RenditionStore
 from ..runtime.byte_budget import ByteBudget
@@ -44,7 +43,10 @@ _KEEP_ALIVE_S = 65
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What to serve, and where; `origins` are whose pages may read the answers."""
+    """What to serve, and where; `origins` are whose pages may read the answers.
+
+    `catalogue` is the URL of one that servers share; without it, it is a file in `store`.
+    """
 
     folders: tuple[Path, ...]
     store: Path
@@ -52,6 +54,7 @@ class ServeSettings:
     port: int = 8042
     jobs: int | None = None
     origins: tuple[str, ...] = ("*",)
+    catalogue: str | None = None
 
 
 async def serve(
@@ -72,7 +75,9 @@ async def serve(
     Raises
     ------
     UsageError
-        A folder does not exist.
+        A folder does not exist, or the URL of the catalogue is none.
+    ResourceError
+        The catalogue cannot be reached.
     OSError
         The address cannot be had, or the store not be written.
     """
@@ -81,8 +86,9 @@ async def serve(
             raise UsageError(f"{folder} is no folder")
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
-        catalogue = Catalogue.open(_catalogue_path(settings))
+        catalogue = open_catalogue(settings.store, settings.catalogue)
         stack.callback(catalogue.close)
+        forget_other_folders(catalogue, settings.folders)
         requests = stack.enter_context(WorkerPool(jobs=settings.jobs))
         builds = stack.enter_context(WorkerPool(jobs=max(1, requests.jobs - 1)))
         stack.callback(builds.shutdown, cancel_futures=True)
@@ -212,13 +218,3 @@ def _address(listener: socket.socket) -> str:
     if host in ("0.0.0.0", "::"):
         host = "localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _catalogue_path(settings: ServeSettings) -> Path:
-    """One catalogue for each set of folders: what was served before is not served now."""
-    return settings.store / "catalogues" / f"{_digest(settings.folders)}.sqlite"
-
-
-def _digest(folders: Sequence[Path]) -> str:
-    names = sorted(os.fsencode(os.path.abspath(folder)) for folder in folders)
-    return hashlib.sha256(b"\0".join(names)).hexdigest()[:24]

@@ -1,0 +1,50 @@
+"""Which catalogue belongs to a store: its own SQLite file, or a database that many share."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from .catalogue import Catalogue
+
+__all__ = ["CATALOGUE_NAME", "forget_other_folders", "open_catalogue"]
+
+CATALOGUE_NAME = "catalogue.sqlite"
+
+
+def open_catalogue(store: Path, url: str | None = None, *, anew: bool = False) -> Catalogue:
+    """The catalogue at `url`, or without one the file in the folder `store`.
+
+    In a shared one, files in place are noted as seen by this machine with this folder for its
+    store: others find them too, and serve those that they see under the same path, but only
+    this one forgets them. `anew` makes it empty, to be rebuilt from the blobs.
+
+    Raises
+    ------
+    UsageError
+        The URL is none, or a catalogue on PostgreSQL is of another version.
+    UnsupportedError
+        psycopg is not installed.
+    ResourceError
+        The database cannot be reached, or another process keeps an old version open.
+    """
+    if url is None:
+        return Catalogue.open(store / CATALOGUE_NAME, anew=anew)
+    scope = f"{socket.gethostname()}:{os.path.abspath(store)}"
+    # Bytes of a path that are no text are no text in the database either.
+    scope = scope.encode("utf-8", "backslashreplace").decode()
+    return Catalogue.at(url, scope=scope, anew=anew)
+
+
+def forget_other_folders(catalogue: Catalogue, roots: Sequence[Path]) -> None:
+    """Forget the files in place outside `roots`: what was served before is not served now."""
+    inside = [os.path.abspath(root) for root in roots]
+    for folder in catalogue.folders():
+        if not any(folder == root or _is_below(folder, root) for root in inside):
+            catalogue.forget(folder, list(catalogue.known_files(folder)))
+
+
+def _is_below(folder: str, root: str) -> bool:
+    return folder.startswith(root.rstrip(os.sep) + os.sep)
