@@ -6,19 +6,14 @@ Never writes; the command does.
 from __future__ import annotations
 
 import io
-import os
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...codecs.codestream import scan_codestream
-from ...codecs.errors import DicomError, MerseyError, UnsupportedError, UsageError
+from ...codecs.errors import MerseyError, UnsupportedError, UsageError
 from ...codecs.pixels import PixelArray, PixelFormat
 from ...codecs.png import png_bytes
 from ...codecs.reduction import reduced_size
@@ -34,22 +29,18 @@ from ...codecs.syntaxes import (
 )
 from ..dicom.frame_index import Frame
 from ..dicom.indexing import index_instance
-from ..dicom.inflation import inflate
-from ..dicom.instance import Instance, ReadAt
+from ..dicom.instance import Instance
 from ..runtime.display import to_display
-from ..runtime.display_headers import DISPLAY_KEYWORDS, display_rule
+from ..runtime.display_headers import display_rule, read_display_headers
 from ..runtime.frame_decode import FrameDecode, decode_safely
 from ..runtime.frame_read import FrameBytes, read_codestream, read_frame
+from ..runtime.inflated import inflated_up_to
 from ..runtime.reduced_read import read_reduced
 from ..runtime.source_file import SourceFile
 from ..runtime.stored_colour import with_stored_colour
 
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
 __all__ = ["Extracted", "extract"]
 
-_PIECE_BYTES = 1 << 18
 _CODESTREAMS = frozenset({J2K, J2K_LOSSLESS, HTJ2K, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL})
 
 
@@ -84,7 +75,8 @@ def extract(path: Path, *, form: str, number: int, reduce: int, raw: bool) -> Ex
         frame, pixels = _frame(instance, number)
         before = file.bytes_read
         if instance.layout.deflated:
-            with _inflated(file, instance, frame) as read_at:
+            start = instance.layout.dataset_offset
+            with inflated_up_to(file, frame, dataset_offset=start) as read_at:
                 stored = read_frame(read_at, frame)
         elif instance.transfer_syntax_uid in _CODESTREAMS and form == "j2c":
             stored = read_codestream(file.read_at, frame, reduce=reduce)
@@ -146,26 +138,6 @@ def _frame(instance: Instance, number: int) -> tuple[Frame, PixelFormat]:
     return instance.frames[number - 1], instance.pixels
 
 
-@contextmanager
-def _inflated(file: SourceFile, instance: Instance, frame: Frame) -> Iterator[ReadAt]:
-    """The inflated data set up to the end of `frame`, on disk while the block runs."""
-    end = max((span.offset_bytes + span.length_bytes for span in frame.spans), default=0)
-    pieces = inflate(_deflated_pieces(file, instance), source=str(file.path))
-    with tempfile.TemporaryFile(prefix="mersey-") as scratch:
-        for piece in pieces:
-            scratch.write(piece)
-            if scratch.tell() >= end:
-                break
-        scratch.flush()
-        descriptor = scratch.fileno()
-        yield lambda offset, length, /: os.pread(descriptor, length, offset)
-
-
-def _deflated_pieces(file: SourceFile, instance: Instance) -> Iterator[bytes]:
-    for offset in range(instance.layout.dataset_offset, file.size_bytes, _PIECE_BYTES):
-        yield file.read_at(offset, _PIECE_BYTES)
-
-
 def _as_npy(request: _Request) -> tuple[bytes, str]:
     samples, pixels = request.decode()
     values = true_samples(samples, pixels=pixels)
@@ -179,7 +151,7 @@ def _as_png(request: _Request) -> tuple[bytes, str]:
     if request.raw:
         image, what = _raw_image(true_samples(samples, pixels=pixels)), "values as stored"
     else:
-        rule = display_rule(_headers(request.path), frame_index=request.frame.index)
+        rule = display_rule(read_display_headers(request.path), frame_index=request.frame.index)
         image, what = to_display(samples, pixels=pixels, rule=rule), "for display, 8 bits"
     text = {"Software": "mersey", "Comment": f"{request.description}, {what}"}
     return png_bytes(image, text=text), what
@@ -231,22 +203,6 @@ def _raw_image(samples: PixelArray) -> PixelArray:
             feature=f"--raw of {samples.dtype}",
         )
     return samples
-
-
-def _headers(path: Path) -> Dataset:
-    from pydicom import dcmread
-
-    with warnings.catch_warnings():
-        # pydicom's warnings quote values.
-        warnings.simplefilter("ignore")
-        try:
-            return dcmread(
-                path, stop_before_pixels=True, force=True, specific_tags=DISPLAY_KEYWORDS
-            )
-        except Exception as error:
-            raise DicomError(
-                f"the display attributes do not parse: {type(error).__name__}", source=str(path)
-            ) from error
 
 
 _FORMS: dict[str, Callable[[_Request], tuple[bytes, str]]] = {

@@ -1,13 +1,15 @@
 """From the headers of a data set to the rule by which one frame is shown.
 
 Functional groups come before the top level, a frame's own before the shared ones. Touches no
-samples.
+samples; `read_display_headers` alone reads a file.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from .display import DisplayRule, Window
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["DISPLAY_KEYWORDS", "display_rule"]
+__all__ = ["DISPLAY_KEYWORDS", "display_rule", "read_display_headers"]
 
 _COLOURS = ("Red", "Green", "Blue")
 
@@ -45,6 +47,29 @@ DISPLAY_KEYWORDS = [
     *(f"Segmented{colour}PaletteColorLookupTableData" for colour in _COLOURS),
 ]
 """All that `display_rule` asks for: what has to be read of a data set."""
+
+
+def read_display_headers(path: Path) -> Dataset:
+    """Read from a file what `display_rule` asks for.
+
+    Raises
+    ------
+    DicomError
+        It does not parse.
+    """
+    from pydicom import dcmread
+
+    with warnings.catch_warnings():
+        # pydicom's warnings quote values.
+        warnings.simplefilter("ignore")
+        try:
+            return dcmread(
+                path, stop_before_pixels=True, force=True, specific_tags=DISPLAY_KEYWORDS
+            )
+        except Exception as error:
+            raise DicomError(
+                f"the display attributes do not parse: {type(error).__name__}", source=str(path)
+            ) from error
 
 
 def display_rule(headers: Dataset, *, frame_index: int) -> DisplayRule:

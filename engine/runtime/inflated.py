@@ -1,19 +1,25 @@
 """The inflated stream of a deflated file, on disk for as long as its frames are needed.
 
 A deflated data set has no frame that can be read alone, so it is inflated once, in bounded
-pieces, to a temporary file beside the target.
+pieces, to a temporary file: beside the target for all frames, somewhere for one.
 """
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..archive.part_file import scratch_path
+from ..dicom.frame_index import Frame
 from ..dicom.inflation import inflate
+from ..dicom.instance import ReadAt
 from .plan import Plan
+from .source_file import SourceFile
 
-__all__ = ["inflate_beside"]
+__all__ = ["inflate_beside", "inflated_up_to"]
 
 _PIECE_BYTES = 1 << 18
 
@@ -35,6 +41,30 @@ def inflate_beside(plan: Plan) -> Path:
         path.unlink(missing_ok=True)
         raise
     return path
+
+
+@contextmanager
+def inflated_up_to(file: SourceFile, frame: Frame, *, dataset_offset: int) -> Iterator[ReadAt]:
+    """The inflated data set up to the end of `frame`, on disk while the block runs.
+
+    Raises
+    ------
+    DicomError, ResourceError
+        The stream is damaged, or inflates beyond reason.
+    """
+    end = max((span.offset_bytes + span.length_bytes for span in frame.spans), default=0)
+    deflated = (
+        file.read_at(offset, _PIECE_BYTES)
+        for offset in range(dataset_offset, file.size_bytes, _PIECE_BYTES)
+    )
+    with tempfile.TemporaryFile(prefix="mersey-") as scratch:
+        for piece in inflate(deflated, source=str(file.path)):
+            scratch.write(piece)
+            if scratch.tell() >= end:
+                break
+        scratch.flush()
+        descriptor = scratch.fileno()
+        yield lambda offset, length, /: os.pread(descriptor, length, offset)
 
 
 def _data_set(plan: Plan) -> Iterator[bytes]:

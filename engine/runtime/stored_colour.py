@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from ...codecs.errors import MerseyError
 from ...codecs.jpeg_colour import codestream_format
+from ...codecs.pixels import PixelFormat
 from ..dicom.instance import Instance, ReadAt
 from .frame_read import read_frame
 
-__all__ = ["with_stored_colour"]
+__all__ = ["frame_colour", "with_stored_colour"]
 
 _DCT = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in range(50, 57))
 
@@ -28,11 +29,12 @@ def with_stored_colour(instance: Instance, read_at: ReadAt) -> Instance:
     pixels, frames = instance.pixels, instance.frames
     if pixels is None or frames is None or not frames.count:
         return instance
-    if pixels.samples != 3 or instance.transfer_syntax_uid not in _DCT:
+    if not _may_differ(pixels, instance.transfer_syntax_uid):
         return instance
     found = pixels
     with suppress(MerseyError):
-        found = codestream_format(read_frame(read_at, frames[0]).data, pixels=pixels)
+        data = read_frame(read_at, frames[0]).data
+        found = frame_colour(data, pixels=pixels, transfer_syntax_uid=instance.transfer_syntax_uid)
     if found == pixels:
         return instance
     warning = (
@@ -40,3 +42,16 @@ def with_stored_colour(instance: Instance, read_at: ReadAt) -> Instance:
         f"the JPEG codestream holds {found.photometric}"
     )
     return replace(instance, pixels=found, warnings=(*instance.warnings, warning))
+
+
+def frame_colour(data: bytes, *, pixels: PixelFormat, transfer_syntax_uid: str) -> PixelFormat:
+    """`pixels` with the Photometric Interpretation that the frame itself tells, if it tells one."""
+    if not _may_differ(pixels, transfer_syntax_uid):
+        return pixels
+    with suppress(MerseyError):
+        return codestream_format(data, pixels=pixels)
+    return pixels
+
+
+def _may_differ(pixels: PixelFormat, transfer_syntax_uid: str) -> bool:
+    return pixels.samples == 3 and transfer_syntax_uid in _DCT
