@@ -1,0 +1,155 @@
+"""A parcel as it arrives: nothing noted is lost, nothing is noted that is not there."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from mersey.codecs.errors import ResourceError, UsageError
+from mersey.engine.archive import inbound as inbound_module
+from mersey.engine.archive.inbound import Inbound
+from mersey.engine.transfer.manifest import Item, Manifest
+
+_SIZES = (100, 1, 5000, 40, 300)
+_WHOLE = random.Random(7).randbytes(sum(_SIZES))
+
+
+def _manifest(etag: str = '"one"') -> Manifest:
+    items, at = [], 0
+    for number, size in enumerate(_SIZES):
+        uid = f"1.2.{number + 1}"
+        items.append(Item("1.2", "1.2.0", uid, size, "ab" * 32, "stored", at, size))
+        at += size
+    return Manifest(etag, tuple(items))
+
+
+def _received(inbound: Inbound) -> bool:
+    """Whether the bytes that are said to be there are the right ones."""
+    for index, item in enumerate(inbound.manifest.items):
+        if index in inbound.settled or not inbound.is_whole(index):
+            continue
+        found = inbound.path_of(index).read_bytes()
+        if found != _WHOLE[item.offset_bytes : item.end_bytes]:
+            return False
+    return True
+
+
+def test_bytes_come_in_any_order_and_twice(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    cuts = [0, *sorted(chance.sample(range(1, len(_WHOLE)), 20)), len(_WHOLE)]
+    pieces = list(pairwise(cuts)) * 2
+    chance.shuffle(pieces)
+    whole: list[int] = []
+
+    with Inbound.open(tmp_path / "in", _manifest()) as inbound:
+        for start, stop in pieces:
+            whole += inbound.write(start, _WHOLE[start:stop])
+
+        assert sorted(whole) == list(range(len(_SIZES)))
+        assert not list(inbound.missing())
+        assert _received(inbound)
+
+
+def test_what_was_noted_is_there_after_a_kill(tmp_path: Path) -> None:
+    inbound = Inbound.open(tmp_path / "in", _manifest())
+    inbound.write(50, _WHOLE[50:3000])
+    inbound.close()  # nothing is synced
+
+    with Inbound.open(tmp_path / "in", _manifest()) as again:
+        assert [(one.start, one.stop) for one in again.missing()] == [(0, 50), (3000, 5441)]
+
+
+def test_what_was_not_synced_is_not_trusted_after_a_restart_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Inbound.open(tmp_path / "in", _manifest()) as inbound:
+        inbound.write(0, _WHOLE[:100])
+        inbound.sync()
+        inbound.write(100, _WHOLE[100:4000])
+        inbound.settle(1, "stored")
+    monkeypatch.setattr(inbound_module, "_boot_id", lambda: "another")
+
+    with Inbound.open(tmp_path / "in", _manifest()) as again:
+        assert [(one.start, one.stop) for one in again.missing()] == [(100, 5441)]
+        assert not again.settled
+
+
+def test_a_journal_torn_anywhere_tells_nothing_that_is_not_so(tmp_path: Path) -> None:
+    with Inbound.open(tmp_path / "in", _manifest()) as inbound:
+        for start in range(0, 5400, 900):
+            inbound.write(start, _WHOLE[start : start + 900][: len(_WHOLE) - start])
+            if start == 1800:
+                inbound.sync()
+                inbound.settle(0, "stored")
+    journal = (tmp_path / "in" / "journal").read_bytes()
+
+    counts = []
+    for end in range(len(journal), -1, -1):
+        (tmp_path / "in" / "journal").write_bytes(journal[:end])
+        with Inbound.open(tmp_path / "in", _manifest()) as again:
+            counts.append(again.received_bytes)
+            assert _received(again)
+        if not again.received_bytes:
+            break
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_a_file_that_is_gone_comes_again(tmp_path: Path) -> None:
+    with Inbound.open(tmp_path / "in", _manifest()) as inbound:
+        inbound.write(0, _WHOLE)
+        inbound.path_of(2).unlink()
+
+    with Inbound.open(tmp_path / "in", _manifest()) as again:
+        assert [(one.start, one.stop) for one in again.missing()] == [(101, 5101)]
+
+
+def test_an_item_that_is_refused_comes_again(tmp_path: Path) -> None:
+    with Inbound.open(tmp_path / "in", _manifest()) as inbound:
+        inbound.write(0, _WHOLE)
+        inbound.refuse(2)
+        assert not inbound.is_whole(2)
+
+    with Inbound.open(tmp_path / "in", _manifest()) as again:
+        assert [(one.start, one.stop) for one in again.missing()] == [(101, 5101)]
+        assert again.write(101, _WHOLE[101:5101]) == [2]
+
+
+def test_a_settled_item_needs_nothing_more(tmp_path: Path) -> None:
+    with Inbound.open(tmp_path / "in", _manifest()) as inbound:
+        inbound.write(0, _WHOLE[:101])
+        for index in range(len(_SIZES)):
+            inbound.settle(index, "stored")
+        inbound.sync()
+        assert inbound.is_done
+
+    with Inbound.open(tmp_path / "in", _manifest()) as again:
+        assert again.is_done
+        assert not list(again.missing())
+        assert not list((tmp_path / "in").glob("*.part"))
+
+
+def test_another_parcel_of_the_same_name_is_received_anew(tmp_path: Path) -> None:
+    with Inbound.open(tmp_path / "in", _manifest()) as inbound:
+        inbound.write(0, _WHOLE)
+
+    with Inbound.open(tmp_path / "in", _manifest('"two"')) as again:
+        assert again.received_bytes == 0
+        assert not list((tmp_path / "in").glob("*.part"))
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    with (
+        Inbound.open(tmp_path / "in", _manifest()),
+        pytest.raises(ResourceError, match="another process"),
+    ):
+        Inbound.open(tmp_path / "in", _manifest())
+
+
+def test_bytes_outside_the_parcel_are_refused(tmp_path: Path) -> None:
+    with Inbound.open(tmp_path / "in", _manifest()) as inbound:
+        for start, data in ((len(_WHOLE), b"x"), (-1, b"xx"), (0, _WHOLE + b"x")):
+            with pytest.raises(UsageError):
+                inbound.write(start, data)
+        assert inbound.received_bytes == 0
