@@ -1,0 +1,106 @@
+"""Bytes on their way to become a blob: a file in the store's `incoming` folder, and its digests.
+
+The file is locked for as long as whoever receives it lives: `BlobStore.collect` in another
+process leaves it alone, and what a process that died left behind has no lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import uuid
+import zlib
+from collections.abc import Buffer
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...codecs.errors import MerseyError, ResourceError
+
+__all__ = ["Received", "Receiving", "no_space"]
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file in `incoming` with all bytes of an original; `sha256` is hexadecimal."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    crc32: int
+
+
+class Receiving:
+    """Takes the bytes of one original, one `write` after the other. For one thread at a time.
+
+    Everything may block. End it with `abandon`, or with `release` once the file has become a
+    blob; until then the file is locked.
+
+    Raises
+    ------
+    ResourceError
+        The file cannot be made or written; `no_space` says whether the disk is full.
+    """
+
+    def __init__(self, incoming: Path) -> None:
+        self.path = os.fspath(incoming / f"{uuid.uuid4().hex}.part")
+        self.size_bytes = 0
+        self._sha256 = hashlib.sha256()
+        self._crc32 = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(self.path, flags, 0o640)
+        except OSError as error:
+            raise _failure(error) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            self.abandon()
+            raise _failure(error) from error
+
+    def write(self, data: Buffer) -> None:
+        """Append `data`. Pieces of 64 KiB and more are digested without the interpreter's lock."""
+        view = memoryview(data)
+        self._sha256.update(view)
+        self._crc32 = zlib.crc32(view, self._crc32)
+        self.size_bytes += view.nbytes
+        try:
+            while view.nbytes:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise _failure(error) from error
+
+    def finish(self) -> Received:
+        """What was received. The file stays locked."""
+        return Received(self.path, self.size_bytes, self._sha256.hexdigest(), self._crc32)
+
+    def release(self) -> None:
+        """Let go of the file, which has become a blob or belongs to nobody now."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def abandon(self) -> None:
+        """Remove the file, if it is there still."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
+        self.release()
+
+
+def no_space(error: BaseException) -> bool:
+    """Whether `error` or its cause is that of a full disk."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def _failure(error: OSError) -> MerseyError:
+    what = "the store is full" if no_space(error) else "the store cannot be written"
+    return ResourceError(f"{what}: {error.strerror}")
