@@ -27,7 +27,7 @@ from .settling import Held, held_under, settle, write_settlement
 from .stored import OnConflict, Settled, StoredInstance
 from .tables import files, instances, series, studies, versions
 from .tallies import tally
-from .versions import create_tables, move_old_aside
+from .versions import create_tables, prepare_file
 
 __all__ = ["Catalogue", "Totals"]
 
@@ -67,7 +67,11 @@ class Catalogue:
     def __init__(self, database: Database, *, scope: str = "", anew: bool = False) -> None:
         self.database = database
         self.scope = scope
-        database.write(lambda connection: create_tables(connection, database, anew=anew))
+        try:
+            database.write(lambda connection: create_tables(connection, database, anew=anew))
+        except BaseException:
+            database.close()
+            raise
 
     @classmethod
     def open(cls, path: Path, *, anew: bool = False) -> Self:
@@ -76,7 +80,7 @@ class Catalogue:
         One of another version of the schema is moved aside, as is any with `anew`, and
         `needs_rebuild` is set: blobs that it knew are not known here.
         """
-        moved = move_old_aside(path, anew=anew)
+        moved = prepare_file(path, anew=anew)
         catalogue = cls(open_sqlite(path))
         if moved:
             catalogue._set_needs_rebuild(True)

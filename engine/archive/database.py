@@ -99,8 +99,7 @@ class Database:
 
 
 def open_sqlite(path: Path) -> Database:
-    """The SQLite database at `path`, made if there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """The SQLite database at `path`, which is in WAL mode (`versions.prepare_file`)."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         pool_size=_POOLED,
@@ -184,7 +183,6 @@ def _on_connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # transactions begin in `_on_begin`, not by themselves
     with closing(connection.cursor()) as cursor:
         cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA foreign_keys = ON")
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Column, ColumnElement, Table, and_, false, func, or_, sel
 
 from ...codecs.errors import UsageError
 from .levels import LEVELS, Level
-from .names import fold_name, name_words_of, one_edit_patterns, sound_of
+from .names import fold_name, one_edit_patterns, sound_of, words_asked_for
 from .tables import instances, name_words, series, studies
 
 __all__ = ["MATCHING_KEYS", "Match", "condition_of"]
@@ -161,7 +161,7 @@ def _pattern(text: str) -> str:
 
 def _sounds_like(match: Match) -> ColumnElement[bool]:
     """Every word that is looked for begins, sounds like or nearly is a word of the name."""
-    words = name_words_of(match.value)
+    words = words_asked_for(match.value)
     if not words:
         return false()
     return and_(*(_has_word(match.tag, word) for word in words))

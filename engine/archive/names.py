@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["fold_name", "name_words_of", "one_edit_patterns", "sound_of"]
+__all__ = ["fold_name", "name_words_of", "one_edit_patterns", "sound_of", "words_asked_for"]
 
 _MAX_WORDS = 32
 _MAX_WORD_CHARS = 64
 _LONG_ENOUGH = 5
+_APOSTROPHES = re.compile("['’ʼ`]")
 _NO_WORD = re.compile(r"[\W_]+")
 # Letters that Unicode does not take apart.
 _LETTERS = str.maketrans(
@@ -52,12 +53,25 @@ def fold_name(name: str) -> str:
 
 
 def name_words_of(name: str) -> list[str]:
-    """The different words of a name or a pattern, folded, in order."""
+    """The different words of a name, folded; ``o'connor`` is found as one word and as two."""
+    folded = _without_accents(name)
+    return list(dict.fromkeys(_split(folded) + _split(_APOSTROPHES.sub("", folded))))[:_MAX_WORDS]
+
+
+def words_asked_for(pattern: str) -> list[str]:
+    """The different words of what is looked for, folded, without wildcards."""
+    words = _split(_APOSTROPHES.sub("", _without_accents(pattern)))
+    return list(dict.fromkeys(words))[:_MAX_WORDS]
+
+
+def _without_accents(name: str) -> str:
     decomposed = unicodedata.normalize("NFKD", name.casefold())
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    composed = unicodedata.normalize("NFC", plain.translate(_LETTERS))  # Hangul together again
-    words = (word[:_MAX_WORD_CHARS] for word in _NO_WORD.split(composed) if word)
-    return list(dict.fromkeys(words))[:_MAX_WORDS]
+    return unicodedata.normalize("NFC", plain.translate(_LETTERS))  # Hangul together again
+
+
+def _split(folded: str) -> list[str]:
+    return [word[:_MAX_WORD_CHARS] for word in _NO_WORD.split(folded) if word]
 
 
 def sound_of(word: str) -> str:

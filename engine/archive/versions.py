@@ -20,7 +20,7 @@ from .database import Database
 from .record import RECORD_VERSION
 from .tables import SCHEMA_VERSION, schema, versions
 
-__all__ = ["VERSION", "create_tables", "move_old_aside"]
+__all__ = ["VERSION", "create_tables", "prepare_file"]
 
 VERSION = SCHEMA_VERSION * 1000 + RECORD_VERSION
 _CREATING = "mersey: the tables"
@@ -60,29 +60,32 @@ def _version_in(connection: Connection) -> int | None:
     return 0 if version is None else int(version)
 
 
-def move_old_aside(path: Path, *, anew: bool = False) -> bool:
-    """Move a SQLite catalogue of another version to ``<name>.<version>.old``; whether it was.
+def prepare_file(path: Path, *, anew: bool = False) -> bool:
+    """Have a file at `path` for a SQLite catalogue of this version; whether one was moved aside.
 
-    With `anew` one of this version goes too. Processes that start at once do it once.
+    One of another version, and with `anew` any, is moved to ``<name>.<version>.old``. Processes
+    that start at once do it once.
 
     Raises
     ------
     IntegrityError
         The file is there, and is no database.
     ResourceError
-        Another process has it open.
+        Another process has one open that is to be moved.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            return False
-        version = _version_of(path)
-        if version is None or (version == VERSION and not anew):
-            return False
-        _empty_log(path)
-        os.replace(path, path.with_name(f"{path.name}.{version}.old"))
-        return True
+        version = _version_of(path) if path.exists() else None
+        moved = version is not None and (anew or version != VERSION)
+        if moved:
+            _empty_log(path)
+            os.replace(path, path.with_name(f"{path.name}.{version}.old"))
+        if moved or version is None:
+            with _opened(path) as connection:
+                # Kept in the file. Of two that do this at once, one would fail.
+                connection.execute("PRAGMA journal_mode = WAL")
+        return moved
 
 
 def _version_of(path: Path) -> int | None:
