@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...codecs.errors import ResourceError, UsageError
+from ...codecs.errors import DicomError, ResourceError, UsageError
 from ..dicom.instance import Layout
 from ..transfer.body import FileSlice
-from .metadata import open_dataset
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -27,6 +26,17 @@ MAX_VALUE_BYTES = 1 << 28
 _MAX_STEPS = 129
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _ITEM = re.compile(r"\d{1,9}")
+# What pydicom raises on damaged data sets; some of it on purpose, some not.
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 _WIDTHS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
@@ -59,7 +69,7 @@ def find_bulk(path: str, layout: Layout, steps: tuple[int, ...]) -> bytes | File
     ResourceError
         The value is too long to be held in memory.
     """
-    dataset = open_dataset(path, layout)
+    dataset = _open_dataset(path, layout)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for sequence, number in zip(steps[:-1:2], steps[1::2], strict=True):
@@ -92,3 +102,39 @@ def _items(dataset: Dataset, tag: int) -> Sequence[Dataset]:
         return ()
     items: Sequence[Dataset] = dataset[tag].value or ()
     return items
+
+
+def _open_dataset(path: str, layout: Layout) -> Dataset:
+    """The data set of a file without its Pixel Data, as pydicom reads it.
+
+    Raises
+    ------
+    DicomError
+        It cannot.
+    """
+    from pydicom import dcmread
+    from pydicom.filereader import read_dataset
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset: Dataset = dcmread(path, stop_before_pixels=True, force=True)
+            end = layout.end_offset
+            if end is not None and end < layout.size_bytes and not layout.deflated:
+                with open(path, "rb") as file:
+                    file.seek(end)
+                    trailing = read_dataset(file, not layout.explicit_vr, layout.little_endian)
+                for tag in trailing.keys():  # noqa: SIM118  values() would read every value
+                    dataset._dict[tag] = trailing.get_item(tag)
+        except _UNREADABLE as error:
+            raise DicomError(f"the data set cannot be read: {error}") from error
+    if layout.pixel_tag is not None:
+        _note_pixel_data(dataset, layout.pixel_tag)
+    return dataset
+
+
+def _note_pixel_data(dataset: Dataset, tag: int) -> None:
+    from pydicom.dataelem import DataElement
+
+    vr = {0x7FE00008: "OF", 0x7FE00009: "OD"}.get(tag, "OW")
+    dataset.add(DataElement(tag, vr, b"", already_converted=True))
