@@ -6,9 +6,12 @@ that came over a wire is ever part of a path. The store is a cache: any file of 
 any time, and is made again.
 
 Beside each rendition lie the digests of its bytes, made by the worker that encoded and verified
-them. What is asked for is compared with them before it is served, once for as long as the
-rendition is open: a frame for a frame, all of them for the whole instance. A rendition without
-digests, or with other bytes, is dropped.
+them. What is asked for is compared with them before it is served, once in `RECHECK_S`: a frame
+for a frame, all of them for the whole instance. A rendition without digests, or with other
+bytes, is dropped.
+
+When a rendition was used last is the digests' time of change, set at most once a minute: the
+rendition's own belongs to its stamp. `rendition_cache` goes by it.
 """
 
 from __future__ import annotations
@@ -16,8 +19,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 
 from ...codecs.errors import IntegrityError, MerseyError
@@ -28,9 +34,23 @@ from .bounded_cache import BoundedCache
 from .entry import Entry, stamp_of
 from .frame_digests import FileDigests, digests_path
 
-__all__ = ["Rendition", "RenditionStore", "rendition_key", "verify_rendition"]
+__all__ = [
+    "RECHECK_S",
+    "Rendition",
+    "RenditionStore",
+    "read_rendition",
+    "rendition_key",
+    "verify_rendition",
+]
+
+RECHECK_S = 600.0
+"""Bytes that were compared with their digests longer ago are compared again."""
 
 _OPEN_LIMIT_BYTES = 8 << 20
+_NOTE_USE_EVERY_S = 60.0
+_MOST_NOTED = 100_000
+_FORMAT = "rendition 3"
+"""Another number makes every rendition anew: for codecs' settings and the files' form."""
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +58,8 @@ _log = logging.getLogger(__name__)
 class Rendition:
     """A stored rendition and where its frames are.
 
-    `checked` has a 1 for each stretch of `digests` that was found to be right.
+    `checked` has a 1 for each stretch of `digests` that was found to be right, at
+    `checked_since_s` of the store's clock or later.
     """
 
     path: str
@@ -47,6 +68,7 @@ class Rendition:
     frames: FrameIndex
     digests: FileDigests
     checked: bytearray = field(compare=False)
+    checked_since_s: float = field(default=0.0, compare=False)
 
     def unchecked(self, indices: Iterable[int] | None) -> list[int]:
         """The stretches of the frames at `indices`, or of the whole file, not yet compared."""
@@ -85,8 +107,12 @@ class Rendition:
 
 
 def rendition_key(entry: Entry, *, target_uid: str, library: str) -> str:
-    """What names the rendition of `entry` in `target_uid`, made by `library` as we set it."""
-    parts = ("rendition 2", entry.fingerprint, target_uid, library)
+    """What names the rendition of `entry` in `target_uid`, made by `library` as we set it.
+
+    `library` names the codecs with their versions. Mersey's own version is in the key too: it
+    holds what codecs are set to, and how the file around the frames is written.
+    """
+    parts = (_FORMAT, version("mersey"), entry.fingerprint, target_uid, library)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -104,8 +130,10 @@ def verify_rendition(rendition: Rendition) -> None:
 class RenditionStore:
     """Renditions under one folder. For one thread, or one event loop."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.root = root
+        self._clock = clock
+        self._noted: dict[str, float] = {}
         self._known: BoundedCache[str, Rendition] = BoundedCache(
             limit_bytes=_OPEN_LIMIT_BYTES, weigh=_weight
         )
@@ -125,17 +153,33 @@ class RenditionStore:
             stamp = stamp_of(os.stat(path))
         except FileNotFoundError:
             self._known.drop(key)
+            self._noted.pop(key, None)
             return None
+        now = self._clock()
         known = self._known.get(key)
         if known is None or known.stamp != stamp:
             try:
-                known = _read(path)
+                known = replace(read_rendition(path), checked_since_s=now)
             except IntegrityError as error:
                 _log.warning("rendition %s is dropped: %s", key, error)
                 self.drop(key)
                 return None
             self._known.put(key, known)
+        elif now - known.checked_since_s > RECHECK_S:
+            known = replace(known, checked=bytearray(len(known.checked)), checked_since_s=now)
+            self._known.put(key, known)
+        self._note_use(key, path, now)
         return known
+
+    def _note_use(self, key: str, path: str, now: float) -> None:
+        noted = self._noted.get(key)
+        if noted is not None and now - noted < _NOTE_USE_EVERY_S:
+            return
+        if len(self._noted) >= _MOST_NOTED:
+            self._noted.clear()
+        self._noted[key] = now
+        with suppress(OSError):  # gone just now, or a disk that takes no writes
+            os.utime(digests_path(Path(path)))
 
     def drop(self, key: str) -> None:
         """Remove a rendition that is not right; it can be made again."""
@@ -145,7 +189,14 @@ class RenditionStore:
         digests_path(path).unlink(missing_ok=True)
 
 
-def _read(path: str) -> Rendition:
+def read_rendition(path: str) -> Rendition:
+    """The rendition in the file `path`, its headers compared with their digest.
+
+    Raises
+    ------
+    IntegrityError
+        It is none, or damaged.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         stamp = stamp_of(os.fstat(descriptor))

@@ -10,11 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mersey.codecs.errors import IntegrityError
+from mersey.engine.archive import renditions
 from mersey.engine.archive.entry import Entry, is_uid, stamp_of
 from mersey.engine.archive.frame_digests import FileDigests, digest_of, digests_path
 from mersey.engine.archive.indexed_file import index_file
 from mersey.engine.archive.part10_body import file_segments
-from mersey.engine.archive.renditions import RenditionStore, rendition_key, verify_rendition
+from mersey.engine.archive.renditions import (
+    RECHECK_S,
+    RenditionStore,
+    rendition_key,
+    verify_rendition,
+)
 from mersey.engine.transfer.body import Body, FileSlice
 from pydicom.data import get_testdata_file
 
@@ -235,3 +241,40 @@ def test_a_file_without_file_meta_is_served_with_one(entry: Entry, tmp_path: Pat
 def test_a_whole_file_is_served_byte_for_byte(entry: Entry) -> None:
     served = _bytes(file_segments(entry))
     assert served == bytes(128) + Path(entry.path).read_bytes()[128:]
+
+
+def test_a_rendition_is_compared_again_after_a_while(entry: Entry, tmp_path: Path) -> None:
+    now = 0.0
+    store, key = RenditionStore(tmp_path, clock=lambda: now), "ab" * 32
+    path = store.path_of(key)
+    path.parent.mkdir()
+    lay_rendition(path, Path(entry.path).read_bytes(), entry)
+    found = store.find(key)
+    assert found is not None
+    verify_rendition(found)
+    flip(path, found.frame_slices(0)[0].offset_bytes + 9)
+    now = RECHECK_S
+    assert store.find(key) is found
+    now = RECHECK_S + 1
+    again = store.find(key)
+    assert again is not None
+    assert again.unchecked([0]) == [1]
+    with pytest.raises(IntegrityError):
+        again.check([1])
+
+
+def test_a_use_is_noted_on_the_digests_once_a_minute_and_leaves_the_stamp(stored) -> None:
+    store, key, path = stored
+    os.utime(digests_path(path), (1, 1))
+    found = store.find(key)
+    noted = digests_path(path).stat().st_mtime
+    assert noted > 1
+    os.utime(digests_path(path), (1, 1))
+    assert store.find(key) is found
+    assert digests_path(path).stat().st_mtime == 1
+
+
+def test_a_key_changes_with_the_version_of_mersey(entry: Entry, monkeypatch) -> None:
+    key = rendition_key(entry, target_uid="1.2", library="a 1")
+    monkeypatch.setattr(renditions, "version", lambda _: "999")
+    assert rendition_key(entry, target_uid="1.2", library="a 1") != key
