@@ -8,6 +8,7 @@ returns, and what was being built goes on from its part file next time.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ...codecs import kernels
-from ...codecs.errors import MerseyError, UsageError
+from ...codecs.errors import MerseyError, ResourceError, UsageError
 from ..archive.catalogue import Catalogue
 from ..archive.catalogues import forget_other_folders, open_catalogue
 from ..archive.folder_index import FolderIndex, ScanProgress
@@ -39,6 +40,8 @@ __all__ = ["ServeSettings", "serve"]
 _BUDGET_BYTES = 96 << 20
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 65
+_SCAN_AGAIN_S = 2.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +138,23 @@ async def _run(
 async def _scan(
     index: FolderIndex, executor: WorkerPool, on_scan: Callable[[ScanProgress], None]
 ) -> None:
+    """Scan the folders; from the start again where the catalogue failed in between."""
     stop = Event()
-    thread = asyncio.ensure_future(
-        asyncio.to_thread(index.scan, executor=executor, on_progress=on_scan, stop=stop)
-    )
-    try:
-        await asyncio.shield(thread)
-    except asyncio.CancelledError:
-        stop.set()
-        await thread  # it stops after the batch it is at
-        raise
+    while True:
+        thread = asyncio.ensure_future(
+            asyncio.to_thread(index.scan, executor=executor, on_progress=on_scan, stop=stop)
+        )
+        try:
+            await asyncio.shield(thread)
+            return
+        except ResourceError as error:
+            _log.warning("the scan of the folders begins anew: %s", error)
+            await asyncio.sleep(_SCAN_AGAIN_S)
+        except asyncio.CancelledError:
+            stop.set()
+            with suppress(ResourceError):
+                await thread  # it stops after the batch it is at
+            raise
 
 
 async def _warm(requests: WorkerPool, builds: WorkerPool) -> None:
