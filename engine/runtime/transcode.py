@@ -8,8 +8,7 @@ target or a whole one, and a part file that the next call goes on from.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
@@ -18,11 +17,12 @@ from pathlib import Path
 from .byte_budget import ByteBudget
 from .copying import copy_file
 from .file_writing import FileWriting
-from .frame_run import RUN_BYTES, FrameRun, RunResult, plan_runs
+from .frame_run import RUN_BYTES, FrameRun, plan_runs
 from .outcome import Outcome
 from .plan import Job, Plan
 from .rearranging import PROGRESSIVE, NotRearrangedError
-from .submission import result_of, submit, submit_run
+from .run_pipeline import runs_in_order
+from .submission import submit
 from .whole_file import begin
 
 __all__ = ["OnProgress", "transcode_file"]
@@ -100,7 +100,8 @@ async def _pipeline(
     await asyncio.to_thread(writing.__enter__)
     with ExitStack() as stack:
         stack.push(writing)
-        results = _in_order(plan, executor, budget, first=writing.done_frames, jobs=jobs)
+        runs = _runs(plan, first=writing.done_frames, jobs=jobs)
+        results = runs_in_order(runs, executor=executor, budget=budget, jobs=jobs)
         async with aclosing(results):
             async for run, result in results:
                 await asyncio.to_thread(writing.add, result)
@@ -113,44 +114,10 @@ async def _pipeline(
         return await asyncio.to_thread(writing.finish)
 
 
-async def _in_order(
-    plan: Plan, executor: Executor, budget: ByteBudget, *, first: int, jobs: int
-) -> AsyncGenerator[tuple[FrameRun, RunResult]]:
-    """Yield each run from the frame at `first` on with its result, in the frames' order.
-
-    At most ``2 * jobs`` are in flight, fewer where the budget says so.
-    """
+def _runs(plan: Plan, *, first: int, jobs: int) -> Iterator[FrameRun]:
     frames, pixels = plan.instance.frames, plan.instance.pixels
     assert frames is not None
     assert pixels is not None
-    window: deque[tuple[FrameRun, asyncio.Future[RunResult]]] = deque()
-    try:
-        frame_bytes = plan.run_frame_bytes
-        for indices in plan_runs(
-            frames, pixels=pixels, jobs=jobs, first=first, frame_bytes=frame_bytes
-        ):
-            run = plan.run(indices)
-            while len(window) >= 2 * jobs:
-                yield await _head(window, budget)
-            while not budget.try_take(run.weight_bytes):
-                if not window:
-                    await budget.take(run.weight_bytes)
-                    break
-                yield await _head(window, budget)
-            window.append((run, submit_run(executor, run)))
-        while window:
-            yield await _head(window, budget)
-    finally:
-        for run, future in window:
-            future.cancel()
-            budget.give_back(run.weight_bytes)
-
-
-async def _head(
-    window: deque[tuple[FrameRun, asyncio.Future[RunResult]]], budget: ByteBudget
-) -> tuple[FrameRun, RunResult]:
-    run, future = window[0]
-    result = await result_of(run, future)
-    window.popleft()
-    budget.give_back(run.weight_bytes)
-    return run, result
+    frame_bytes = plan.run_frame_bytes
+    cut = plan_runs(frames, pixels=pixels, jobs=jobs, first=first, frame_bytes=frame_bytes)
+    return map(plan.run, cut)
