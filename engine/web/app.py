@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...codecs.errors import MerseyError
+from ..archive.entry import Entry
 from ..archive.levels import Level
 from .bulk_data import answer_bulk_data
 from .capabilities import describe_capabilities
@@ -27,6 +28,7 @@ from .frames import answer_frames
 from .holdings import Holdings
 from .metadata import MetadataSource, answer_metadata
 from .qido import answer_search
+from .rendered import answer_rendered, answer_thumbnail
 from .requests import ROOT
 from .status import error_response
 from .wado import answer_instances
@@ -54,11 +56,19 @@ def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp
     study, series, instance = "/studies/{study}", "/series/{series}", "/instances/{instance}"
     one = f"{study}{series}{instance}"
     table: list[tuple[str, _Handler]] = [
+        (f"{one}/frames/{{frames}}/rendered", _rendered),
+        (f"{one}/frames/{{frames}}/thumbnail", _thumbnail),
         (f"{one}/frames/{{frames}}", _frames),
+        (f"{one}/rendered", _rendered),
+        (f"{one}/thumbnail", _thumbnail),
+        (f"{study}{series}/rendered", _rendered),
+        (f"{study}{series}/thumbnail", _thumbnail),
+        (f"{study}/rendered", _rendered),
+        (f"{study}/thumbnail", _thumbnail),
         (f"{one}/bulkdata/{{path:path}}", _bulk_data),
-        (f"{one}/metadata", _instance_metadata),
-        (f"{study}{series}/metadata", _series_metadata),
-        (f"{study}/metadata", _series_metadata),
+        (f"{one}/metadata", _metadata),
+        (f"{study}{series}/metadata", _metadata),
+        (f"{study}/metadata", _metadata),
         (one, _instance),
         (f"{study}{series}/instances", _search("instance")),
         (f"{study}/instances", _search("instance")),
@@ -98,6 +108,33 @@ async def _frames(request: Request, service: Service) -> ASGIApp:
     return await answer_frames(request, entry, path["frames"], source=service.frames)
 
 
+async def _rendered(request: Request, service: Service) -> ASGIApp:
+    return await answer_rendered(
+        request,
+        await _named(request, service),
+        frame_list=request.path_params.get("frames"),
+        single="instance" in request.path_params,
+        source=service.frames,
+    )
+
+
+async def _thumbnail(request: Request, service: Service) -> ASGIApp:
+    return await answer_thumbnail(
+        request,
+        await _named(request, service),
+        frame_list=request.path_params.get("frames"),
+        source=service.frames,
+    )
+
+
+async def _named(request: Request, service: Service) -> list[Entry]:
+    """The one instance that the path names, or those of its series or study."""
+    path = request.path_params
+    if "instance" not in path:
+        return await service.holdings.entries(path["study"], path.get("series"))
+    return [await service.holdings.entry(path["study"], path["series"], path["instance"])]
+
+
 async def _bulk_data(request: Request, service: Service) -> ASGIApp:
     path = request.path_params
     entry = await service.holdings.entry(path["study"], path["series"], path["instance"])
@@ -122,16 +159,8 @@ async def _series(request: Request, service: Service) -> ASGIApp:
     )
 
 
-async def _instance_metadata(request: Request, service: Service) -> ASGIApp:
-    path = request.path_params
-    entry = await service.holdings.entry(path["study"], path["series"], path["instance"])
-    return await answer_metadata(request, [entry], source=service.metadata)
-
-
-async def _series_metadata(request: Request, service: Service) -> ASGIApp:
-    path = request.path_params
-    entries = await service.holdings.entries(path["study"], path.get("series"))
-    return await answer_metadata(request, entries, source=service.metadata)
+async def _metadata(request: Request, service: Service) -> ASGIApp:
+    return await answer_metadata(request, source=service.metadata, holdings=service.holdings)
 
 
 def _search(level: Level) -> _Handler:

@@ -20,7 +20,7 @@ from ..transfer.multipart import Part, multipart_related
 from .frame_forms import stored_form
 from .frame_source import FrameSource
 from .frames import answer_frames
-from .holdings import require_current
+from .holdings import reading
 from .negotiation import OCTETS
 from .requests import accepted
 from .responses import BodyResponse
@@ -47,9 +47,9 @@ async def answer_bulk_data(
             return await answer_frames(request, entry, numbers, source=source)
         value: Segment | None = _pixel_data(entry)
     else:
-        future = executor.submit(find_bulk, entry.path, layout, steps)
-        value = await asyncio.wrap_future(future)
-        require_current(entry)
+        with reading(entry):
+            future = executor.submit(find_bulk, entry.path, layout, steps)
+            value = await asyncio.wrap_future(future)
     if value is None:
         raise RefusedError("no such value", reason=Reason.NOT_FOUND)
     if isinstance(value, FileSlice):

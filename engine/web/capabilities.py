@@ -20,6 +20,12 @@ _FRAMES = (
     "image/dicom-rle",
 )
 _OBJECTS = ('multipart/related; type="application/dicom"', "application/dicom")
+_PICTURES = (
+    "image/jpeg",
+    "image/png",
+    'multipart/related; type="image/jpeg"',
+    'multipart/related; type="image/png"',
+)
 _BULK = ("application/octet-stream", 'multipart/related; type="application/octet-stream"')
 
 
@@ -41,6 +47,17 @@ def describe_capabilities(*, version: str) -> dict[str, Any]:
         f"{study}{series}/metadata": ("Retrieve the metadata of a series", (_JSON,)),
         f"{one}/metadata": ("Retrieve the metadata of an instance", (_JSON,)),
         f"{one}/frames/{{frames}}": ("Retrieve frames; Range, fsiz, reduce", _FRAMES),
+        f"{one}/frames/{{frames}}/rendered": ("Retrieve pictures of frames", _PICTURES),
+        f"{one}/frames/{{frames}}/thumbnail": (
+            "Retrieve a small picture of a frame",
+            _PICTURES[:2],
+        ),
+        f"{one}/rendered": ("Retrieve pictures of an instance", _PICTURES),
+        f"{one}/thumbnail": ("Retrieve a small picture of an instance", _PICTURES[:2]),
+        f"{study}{series}/rendered": ("Retrieve pictures of a series", _PICTURES),
+        f"{study}{series}/thumbnail": ("Retrieve a small picture of a series", _PICTURES[:2]),
+        f"{study}/rendered": ("Retrieve pictures of a study", _PICTURES),
+        f"{study}/thumbnail": ("Retrieve a small picture of a study", _PICTURES[:2]),
         f"{one}/bulkdata/{{path}}": ("Retrieve bulk data; Range", _BULK),
     }
     return {

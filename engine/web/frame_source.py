@@ -30,11 +30,12 @@ from ..archive.entry import Entry
 from ..archive.renditions import Rendition, RenditionStore
 from ..runtime.frame_reduce import FrameReduce, reduce_frame
 from ..runtime.frame_run import FrameRun
+from ..runtime.picture import PictureWork, make_picture
 from ..runtime.rearranging import PROGRESSIVE
 from ..runtime.submission import run_frames, submit
 from ..transfer.body import Segment
 from .frame_forms import lies_explicit, planes_needed, rendition_key_for
-from .holdings import require_current
+from .holdings import reading
 from .rendition_builder import RenditionBuilder
 
 __all__ = ["FrameSource"]
@@ -114,12 +115,27 @@ class FrameSource:
 
         async def make() -> bytes:
             work = FrameReduce(frame, reduce)
-            future = submit(self._executor, work.time_limit_s, reduce_frame, work)
-            data = await asyncio.wrap_future(future)
-            require_current(entry)
-            return data
+            with reading(entry):
+                future = submit(self._executor, work.time_limit_s, reduce_frame, work)
+                return await asyncio.wrap_future(future)
 
         return await self._once((f"{entry.fingerprint} {form} {reduce}", index), make)
+
+    async def picture(self, entry: Entry, work: PictureWork, *, tag: str) -> bytes:
+        """The file of a picture of one frame of `entry`; `tag` names its bytes.
+
+        Raises
+        ------
+        MerseyError
+            The frame cannot be decoded, or not be shown.
+        """
+
+        async def make() -> bytes:
+            with reading(entry):
+                future = submit(self._executor, work.time_limit_s, make_picture, work)
+                return await asyncio.wrap_future(future)
+
+        return await self._once((tag, work.frame.index), make)
 
     async def _as_rendition(self, entry: Entry, indices: Sequence[int], target_uid: str) -> Frames:
         """The frames out of the rendition; where that has yet to be built, made now."""
@@ -246,14 +262,14 @@ class FrameSource:
             rearrange=is_rearranged,
         )
         try:
-            result = await run_frames(self._executor, run)
+            with reading(entry):
+                result = await run_frames(self._executor, run)
         except CodestreamError as error:
             if not is_rearranged:
                 raise
             raise UnsupportedError(
                 f"the frame is no whole codestream: {error}", feature="rearranging a damaged frame"
             ) from error
-        require_current(entry)
         data = b"".join(result.data)
         if target_uid != EXPLICIT_LE:
             # A fragment has an even length (PS3.5 §A.4), and so has it in the rendition.

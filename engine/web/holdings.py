@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ...codecs.errors import MerseyError
 from ..archive.bounded_cache import BoundedCache
@@ -17,7 +19,7 @@ from ..archive.entry import Entry, is_uid, stamp_of
 from ..archive.folder_index import FolderIndex
 from .status import Reason, RefusedError
 
-__all__ = ["Holdings", "is_current", "require_current"]
+__all__ = ["Holdings", "is_current", "reading", "require_current"]
 
 _CACHE_BYTES = 16 << 20
 _GONE_KEPT = 4096
@@ -119,9 +121,31 @@ def is_current(entry: Entry) -> bool:
 
 
 def require_current(entry: Entry) -> None:
-    """Refuse what was made of the file of `entry` if that has changed meanwhile."""
-    if not is_current(entry):
-        raise RefusedError("the file changed while it was read", reason=Reason.CHANGED)
+    """Refuse what was made of the file of `entry` if that has changed meanwhile, or has gone."""
+    if is_current(entry):
+        return
+    if not os.path.lexists(entry.path):
+        raise RefusedError("the file of this instance is gone", reason=Reason.GONE)
+    raise RefusedError("the file changed while it was read", reason=Reason.CHANGED)
+
+
+@contextmanager
+def reading(entry: Entry) -> Iterator[None]:
+    """A block that reads the file of `entry`: what it makes, or its error, is of that file.
+
+    Raises
+    ------
+    RefusedError
+        The file has changed or gone meanwhile, whatever else went wrong for that reason.
+    """
+    try:
+        yield
+    except RefusedError:
+        raise
+    except (MerseyError, OSError):
+        require_current(entry)
+        raise
+    require_current(entry)
 
 
 def _weight(entry: Entry) -> int:

@@ -23,7 +23,7 @@ from ..transfer.body import Body, FileSlice, Segment
 from ..transfer.multipart import Part, multipart_related
 from .frame_forms import library_for, stored_form
 from .frame_source import FrameSource
-from .holdings import require_current
+from .holdings import reading
 from .negotiation import Choice, Source, Stored, choose_objects
 from .requests import first_choice
 from .responses import BodyResponse
@@ -118,9 +118,9 @@ async def _segments(
     if choice.source is Source.STORED:
         return file_segments(entry)
     if entry.instance.pixels is None:
-        future = executor.submit(rewrite_explicit, entry.path)
-        data = await asyncio.wrap_future(future)
-        require_current(entry)
+        with reading(entry):
+            future = executor.submit(rewrite_explicit, entry.path)
+            data = await asyncio.wrap_future(future)
         return (data,)
     rendition = await source.rendition(entry, _TARGETS[choice.source])
     return (FileSlice(rendition.path, 0, rendition.stamp.size_bytes, rendition.stamp),)
