@@ -85,7 +85,7 @@ class Intake:
     ) -> None:
         self.ingest = ingest
         self.on_stored = on_stored
-        self._executor = executor
+        self.executor = executor
         self._examiners = examiners
         self._budget = ByteBudget(budget_bytes)
         self._slot_bytes = max(1, budget_bytes // _MAX_IN_FLIGHT)
@@ -191,7 +191,7 @@ class Intake:
         limit_s = _TIME_LIMIT_S + sum(item.size_bytes for item in items) / 20e6
         try:
             return await asyncio.wrap_future(
-                submit(self._executor, limit_s, examine_all, received, study_uid=items[0].study_uid)
+                submit(self.executor, limit_s, examine_all, received, study_uid=items[0].study_uid)
             )
         except (MerseyError, OSError) as error:
             if len(items) == 1:

@@ -20,7 +20,7 @@ from ...codecs.errors import (
     UsageError,
 )
 
-__all__ = ["Reason", "RefusedError", "error_response", "status_of"]
+__all__ = ["Reason", "RefusedError", "error_response", "status_of", "store_status"]
 
 
 class Reason(Enum):
@@ -31,6 +31,10 @@ class Reason(Enum):
     NOT_ACCEPTABLE = "not acceptable"
     CHANGED = "changed"
     PRECONDITION_FAILED = "precondition failed"
+    STALLED = "stalled"
+    TOO_LARGE = "too large"
+    UNSUPPORTED_MEDIA = "unsupported media type"
+    FULL = "full"
 
 
 class RefusedError(UsageError):
@@ -47,6 +51,10 @@ _REFUSALS = {
     Reason.NOT_ACCEPTABLE: 406,
     Reason.CHANGED: 503,
     Reason.PRECONDITION_FAILED: 412,
+    Reason.STALLED: 408,
+    Reason.TOO_LARGE: 413,
+    Reason.UNSUPPORTED_MEDIA: 415,
+    Reason.FULL: 507,
 }
 
 _STATUS: tuple[tuple[type[MerseyError], int], ...] = (
@@ -65,6 +73,18 @@ def status_of(error: MerseyError) -> int:
     if isinstance(error, RefusedError):
         return _REFUSALS[error.reason]
     return next(status for kind, status in _STATUS if isinstance(error, kind))
+
+
+def store_status(*, stored: int, failed: int, warned: bool, full: bool) -> int:
+    """The status code of a store request that could be read (PS3.18 §10.5.3.1).
+
+    `full` says that everything that failed did so for want of space or of a working store.
+    """
+    if not failed:
+        return 202 if warned else 200
+    if stored:
+        return 202
+    return 507 if full else 409
 
 
 def error_response(error: MerseyError, *, with_body: bool = True) -> Response:
