@@ -1,0 +1,202 @@
+"""The DICOMweb service as an ASGI application: routes, and what stands behind them.
+
+`build_app` wires; it opens nothing and starts no task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ...codecs.errors import MerseyError
+from ..archive.entry import Entry
+from ..archive.levels import Level
+from .bulk_data import answer_bulk_data
+from .capabilities import describe_capabilities
+from .cors import Cors
+from .frame_source import FrameSource
+from .frames import answer_frames
+from .holdings import Holdings
+from .metadata import MetadataSource, answer_metadata
+from .qido import answer_search
+from .rendered import answer_rendered, answer_thumbnail
+from .requests import ROOT
+from .status import error_response
+from .wado import answer_instances
+
+__all__ = ["Service", "build_app"]
+
+type _Handler = Callable[[Request, Service], Awaitable[ASGIApp]]
+
+_MAX_TARGET_BYTES = 60 << 10
+"""Holds a list of ten thousand frames; httptools takes no URL of 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What requests are answered from."""
+
+    holdings: Holdings
+    frames: FrameSource
+    metadata: MetadataSource
+    executor: Executor
+
+
+def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp:
+    """The application; pages from `origins` may read its answers."""
+    study, series, instance = "/studies/{study}", "/series/{series}", "/instances/{instance}"
+    one = f"{study}{series}{instance}"
+    table: list[tuple[str, _Handler]] = [
+        (f"{one}/frames/{{frames}}/rendered", _rendered),
+        (f"{one}/frames/{{frames}}/thumbnail", _thumbnail),
+        (f"{one}/frames/{{frames}}", _frames),
+        (f"{one}/rendered", _rendered),
+        (f"{one}/thumbnail", _thumbnail),
+        (f"{study}{series}/rendered", _rendered),
+        (f"{study}{series}/thumbnail", _thumbnail),
+        (f"{study}/rendered", _rendered),
+        (f"{study}/thumbnail", _thumbnail),
+        (f"{one}/bulkdata/{{path:path}}", _bulk_data),
+        (f"{one}/metadata", _metadata),
+        (f"{study}{series}/metadata", _metadata),
+        (f"{study}/metadata", _metadata),
+        (one, _instance),
+        (f"{study}{series}/instances", _search("instance")),
+        (f"{study}/instances", _search("instance")),
+        (f"{study}/series", _search("series")),
+        ("/studies", _search("study")),
+        ("/series", _search("series")),
+        ("/instances", _search("instance")),
+        (f"{study}{series}", _series),
+        (study, _series),
+    ]
+    routes = [
+        Route(ROOT + path, _answered(handler, service), methods=["GET"]) for path, handler in table
+    ]
+    routes += [
+        Route(path, _capabilities, methods=["OPTIONS", "GET"]) for path in ("/", ROOT, f"{ROOT}/")
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    app.router.redirect_slashes = False
+    return _Bounded(Cors(app, origins=origins))
+
+
+def _answered(handler: _Handler, service: Service) -> Callable[[Request], Awaitable[Response]]:
+    with_body = handler is not _frames
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await handler(request, service)  # type: ignore[return-value]
+        except MerseyError as error:
+            return error_response(error, with_body=with_body)
+
+    return endpoint
+
+
+async def _frames(request: Request, service: Service) -> ASGIApp:
+    path = request.path_params
+    entry = await service.holdings.entry(path["study"], path["series"], path["instance"])
+    return await answer_frames(request, entry, path["frames"], source=service.frames)
+
+
+async def _rendered(request: Request, service: Service) -> ASGIApp:
+    return await answer_rendered(
+        request,
+        await _named(request, service),
+        frame_list=request.path_params.get("frames"),
+        single="instance" in request.path_params,
+        source=service.frames,
+    )
+
+
+async def _thumbnail(request: Request, service: Service) -> ASGIApp:
+    return await answer_thumbnail(
+        request,
+        await _named(request, service),
+        frame_list=request.path_params.get("frames"),
+        source=service.frames,
+    )
+
+
+async def _named(request: Request, service: Service) -> list[Entry]:
+    """The one instance that the path names, or those of its series or study."""
+    path = request.path_params
+    if "instance" not in path:
+        return await service.holdings.entries(path["study"], path.get("series"))
+    return [await service.holdings.entry(path["study"], path["series"], path["instance"])]
+
+
+async def _bulk_data(request: Request, service: Service) -> ASGIApp:
+    path = request.path_params
+    entry = await service.holdings.entry(path["study"], path["series"], path["instance"])
+    return await answer_bulk_data(
+        request, entry, path["path"], source=service.frames, executor=service.executor
+    )
+
+
+async def _instance(request: Request, service: Service) -> ASGIApp:
+    path = request.path_params
+    entry = await service.holdings.entry(path["study"], path["series"], path["instance"])
+    return await answer_instances(
+        request, [entry], may_be_single=True, source=service.frames, executor=service.executor
+    )
+
+
+async def _series(request: Request, service: Service) -> ASGIApp:
+    path = request.path_params
+    entries = await service.holdings.entries(path["study"], path.get("series"))
+    return await answer_instances(
+        request, entries, may_be_single=False, source=service.frames, executor=service.executor
+    )
+
+
+async def _metadata(request: Request, service: Service) -> ASGIApp:
+    return await answer_metadata(request, source=service.metadata, holdings=service.holdings)
+
+
+def _search(level: Level) -> _Handler:
+    async def search(request: Request, service: Service) -> ASGIApp:
+        path = request.path_params
+        return await answer_search(
+            request,
+            service.holdings.catalogue,
+            level=level,
+            study_uid=path.get("study"),
+            series_uid=path.get("series"),
+        )
+
+    return search
+
+
+async def _capabilities(_: Request) -> Response:
+    return JSONResponse(describe_capabilities(version=version("mersey")))
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    content = {"error": "HTTPException", "message": error.detail}
+    return JSONResponse(content, status_code=error.status_code, headers=error.headers)
+
+
+class _Bounded:
+    """Refuses request targets of absurd length before anything looks at them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            length = len(scope["raw_path"]) + len(scope["query_string"])
+            if length > _MAX_TARGET_BYTES:
+                await Response(status_code=414)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
