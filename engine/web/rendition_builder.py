@@ -1,9 +1,11 @@
 """Builds renditions in the background: those asked for, one instance at a time.
 
-What is asked for waits in a bounded queue, first come first served; when it is full the
-oldest order is dropped, and given again with the next request. What cannot be built is
-remembered and not tried again. Cancellation leaves part files, which the next build of the
-same rendition goes on from.
+Orders wait in a bounded queue (`rendition_queue`): what a client waits for goes first, what was
+asked for next, what was received last. A dropped order is given again with the next request.
+With nothing to do the builder goes through the archive from the newest instance on, and builds
+what viewers would ask for, as long as the cache has room: for that, nothing is evicted. What
+cannot be built is remembered and not tried again. Cancellation leaves part files, which the next
+build of the same rendition goes on from.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,13 +22,17 @@ from typing import Never
 
 from ...codecs.errors import MerseyError, ResourceError, UnsupportedError
 from ..archive.entry import Entry
+from ..archive.rendition_cache import RenditionCache
 from ..archive.renditions import RenditionStore
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.plan import Job
 from ..runtime.rearranging import PROGRESSIVE
 from ..runtime.transcode import transcode_file
 from ..runtime.worker_pool import WorkerPool
+from .frame_forms import rendition_key_for
 from .holdings import require_current
+from .rendition_forms import progressive_target
+from .rendition_queue import RenditionQueue, Urgency
 
 __all__ = ["RenditionBuilder"]
 
@@ -40,6 +47,7 @@ class _Order:
     entry: Entry
     key: str
     target_uid: str
+    urgency: Urgency
     done: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -49,41 +57,79 @@ class RenditionBuilder:
     """The queue of renditions to be built, and the task that builds them."""
 
     def __init__(
-        self, renditions: RenditionStore, *, executor: Executor, budget: ByteBudget, jobs: int
+        self,
+        renditions: RenditionStore,
+        *,
+        executor: Executor,
+        budget: ByteBudget,
+        jobs: int,
+        cache: RenditionCache | None = None,
+        locate: Callable[[Entry], Entry] = lambda entry: entry,
+        every: Callable[[], Iterable[Entry]] | None = None,
     ) -> None:
+        """`cache` bounds the renditions; `every` gives the instances to build unasked.
+
+        `locate` gives an entry the local file that the bytes are read from. It and what `every`
+        gives block, and are called in threads.
+        """
         self._renditions = renditions
         self._executor = executor
         self._budget = budget
         self._jobs = jobs
-        self._waiting: OrderedDict[str, _Order] = OrderedDict()
+        self._cache = cache
+        self._locate = locate
+        self._every = every
+        self._prebuilds = every is not None
+        self._rest: Iterator[Entry] | None = None
+        self._waiting: RenditionQueue[_Order] = RenditionQueue(limit=_MAX_WAITING)
         self._failed: OrderedDict[str, MerseyError] = OrderedDict()
         self._current: _Order | None = None
         self._something = asyncio.Event()
 
     def ask(self, entry: Entry, key: str, *, target_uid: str) -> None:
         """Have the rendition `key` of `entry` built, when its turn comes."""
-        self._order(entry, key, target_uid)
+        self._order(entry, key, target_uid, Urgency.ASKED)
 
     async def build(self, entry: Entry, key: str, *, target_uid: str) -> None:
-        """Have it built, and wait for it.
+        """Have it built before all others, and wait for it.
 
         Raises
         ------
         MerseyError
             It cannot be built.
         """
-        order = self._order(entry, key, target_uid)
+        order = self._order(entry, key, target_uid, Urgency.AWAITED)
         if order is None:
             raise self._failed[key]
         await asyncio.shield(order.done)
 
+    def received(self, entries: Iterable[Entry]) -> None:
+        """Have what viewers will ask for built of instances that came just now.
+
+        They wait behind all that is asked for. Does nothing where nothing is built unasked.
+        """
+        if not self._prebuilds:
+            return
+        for entry in entries:
+            target_uid = progressive_target(entry)
+            if target_uid is not None:
+                key = rendition_key_for(entry, target_uid)
+                self._order(entry, key, target_uid, Urgency.RECEIVED)
+
+    def look_again(self) -> None:
+        """Go through the archive from the newest instance on, once more."""
+        if self._every is not None:
+            self._rest = iter(self._every())
+            self._something.set()
+
     async def run(self) -> Never:
         """Build what is asked for, until cancelled."""
+        self.look_again()
         while True:
-            while not self._waiting:
+            while not len(self._waiting) and not await self._order_unasked():
                 self._something.clear()
                 await self._something.wait()
-            _, order = self._waiting.popitem(last=False)
+            order = self._waiting.pop()
             self._current = order
             try:
                 await self._build(order)
@@ -92,23 +138,57 @@ class RenditionBuilder:
                 if not order.done.done():
                     order.done.cancel()
 
-    def _order(self, entry: Entry, key: str, target_uid: str) -> _Order | None:
+    async def _order_unasked(self) -> bool:
+        """Order what is next without being asked for; False where there is no more to do.
+
+        The cache is asked before each: with no room left, the rest waits for the next start.
+        """
+        while self._rest is not None and not len(self._waiting):
+            rest = self._rest
+            try:
+                found = await asyncio.to_thread(self._next_unasked, rest)
+            except (MerseyError, OSError) as error:
+                _log.warning("renditions are not built ahead: %s", error)
+                found = []
+            if found:
+                self.received(found)
+            elif self._rest is rest:
+                self._rest = None
+        return len(self._waiting) > 0
+
+    def _next_unasked(self, rest: Iterator[Entry]) -> list[Entry]:
+        """The next instance that lacks its progressive rendition, if there is room for it."""
+        for entry in rest:
+            target_uid = progressive_target(entry)
+            if target_uid is None:
+                continue
+            if self._cache is not None and not self._cache.has_room(entry.stamp.size_bytes):
+                return []
+            key = rendition_key_for(entry, target_uid)
+            if key not in self._failed and not self._renditions.path_of(key).exists():
+                return [entry]
+        return []
+
+    def _order(self, entry: Entry, key: str, target_uid: str, urgency: Urgency) -> _Order | None:
         if key in self._failed:
             return None
         if self._current is not None and self._current.key == key:
             return self._current
         order = self._waiting.get(key)
-        if order is None:
-            order = self._waiting[key] = _Order(entry, key, target_uid)
-            self._something.set()
-            if len(self._waiting) > _MAX_WAITING:
-                _, dropped = self._waiting.popitem(last=False)
-                self._end(dropped, ResourceError("too many renditions are waiting to be built"))
+        if order is not None:
+            order.urgency = min(order.urgency, urgency)
+            self._waiting.raise_to(key, urgency)
+            return order
+        order = _Order(entry, key, target_uid, urgency)
+        self._something.set()
+        dropped = self._waiting.put(key, order, urgency)
+        if dropped is not None:
+            self._end(dropped, ResourceError("too many renditions are waiting to be built"))
         return order
 
     async def _build(self, order: _Order) -> None:
         try:
-            if self._renditions.find(order.key) is None:
+            if self._renditions.find(order.key) is None and await self._has_room(order):
                 await self._transcode(order)
         except (MerseyError, OSError) as error:
             _log.warning(
@@ -124,6 +204,7 @@ class RenditionBuilder:
     async def _transcode(self, order: _Order) -> None:
         target = self._renditions.path_of(order.key)
         self._yield_to_requests()
+        order.entry = await asyncio.to_thread(self._locate, order.entry)
         require_current(order.entry)
         outcome = await transcode_file(
             _job(order, str(target)),
@@ -142,6 +223,14 @@ class RenditionBuilder:
         except MerseyError:
             self._renditions.drop(order.key)
             raise
+        if self._cache is not None:
+            await asyncio.to_thread(self._cache.added, order.key)
+
+    async def _has_room(self, order: _Order) -> bool:
+        """What nobody asked for costs nobody else their rendition."""
+        if order.urgency is not Urgency.RECEIVED or self._cache is None:
+            return True
+        return await asyncio.to_thread(self._cache.has_room, order.entry.stamp.size_bytes)
 
     def _fail(self, order: _Order, error: MerseyError | OSError) -> None:
         if isinstance(error, OSError):
