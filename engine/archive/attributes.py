@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..dicom.element import Element
@@ -60,17 +61,21 @@ def is_told(tag: int) -> bool:
 
 
 def _encodings(instance: Instance) -> Sequence[str]:
+    element = instance.attributes.get(SPECIFIC_CHARACTER_SET)
+    return _encodings_named("" if element is None else element.value.decode("latin-1"))
+
+
+@lru_cache(maxsize=256)
+def _encodings_named(value: str) -> Sequence[str]:
     from pydicom.charset import convert_encodings
 
-    element = instance.attributes.get(SPECIFIC_CHARACTER_SET)
-    terms = element.value.decode("latin-1").split("\\") if element is not None else [""]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            encodings: Sequence[str] = convert_encodings([term.strip(" \0") for term in terms])
+            terms = [term.strip(" \0") for term in value.split("\\")]
+            return tuple(convert_encodings(terms))
         except (LookupError, ValueError):
             return ("iso8859",)
-    return encodings
 
 
 def _dictionary_vr(tag: int) -> str:

@@ -19,7 +19,7 @@ from ..transfer.body import FileStamp
 from .database import Database, in_groups, open_postgres, open_sqlite
 from .entry import Entry
 from .hashing import digest_of_file
-from .in_place import add_files, forget_files
+from .in_place import add_files, forget_files, rows_of_files
 from .indexed_file import IndexedFile, Outcome
 from .record import unpack_instance
 from .rows import Rows, rows_of
@@ -278,12 +278,10 @@ class Catalogue:
         there first stays the one that is served. Returns what each file was noted as.
         """
         found = list(indexed)
-        received = time.time_ns()
+        new = rows_of_files(found, received=time.time_ns())
 
         def work(connection: Connection) -> list[Outcome]:
-            return add_files(
-                connection, found, scope=self.scope, received=received, lock=self.database.lock
-            )
+            return add_files(connection, found, new, scope=self.scope, lock=self.database.lock)
 
         return self.database.write(work) if found else []
 

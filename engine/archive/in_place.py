@@ -20,16 +20,30 @@ from .settling import held_under
 from .tables import files, instances
 from .tallies import tally
 
-__all__ = ["add_files", "forget_files"]
+__all__ = ["add_files", "forget_files", "rows_of_files"]
 
 type Lock = Callable[[Connection, set[str]], None]
 
 
+def rows_of_files(found: Sequence[IndexedFile], *, received: int) -> list[Rows | None]:
+    """The rows of the instances in files; None for a file that is none."""
+    return [
+        None
+        if file.instance is None
+        else rows_of(Entry(file.instance, file.path, file.stamp), received=received + number)
+        for number, file in enumerate(found)
+    ]
+
+
 def add_files(
-    connection: Connection, found: Sequence[IndexedFile], *, scope: str, received: int, lock: Lock
+    connection: Connection,
+    found: Sequence[IndexedFile],
+    new: Sequence[Rows | None],
+    *,
+    scope: str,
+    lock: Lock,
 ) -> list[Outcome]:
-    """Put in what files were found to be; what each was noted as."""
-    new = [_rows(file, received + number) for number, file in enumerate(found)]
+    """Put in what files were found to be, `new` as `rows_of_files` made; what each was noted as."""
     by_folder: dict[str, list[str]] = {}
     for file in found:
         by_folder.setdefault(file.folder, []).append(file.name)
@@ -86,12 +100,6 @@ def forget_files(
     known = _known(connection, folder, names, scope=scope)
     lock(connection, _studies_of(connection, [row[2] for row in known if row[3] == "instance"]))
     tally(connection, _forget(connection, folder, names, scope=scope))
-
-
-def _rows(file: IndexedFile, received: int) -> Rows | None:
-    if file.instance is None:
-        return None
-    return rows_of(Entry(file.instance, file.path, file.stamp), received=received)
 
 
 def _known(

@@ -86,6 +86,19 @@ def test_two_processes_that_store_one_study_come_to_one_result(kind, request, tm
     catalogue.close()
 
 
+def test_only_what_must_outlive_a_power_failure_waits_for_the_disk(tmp_path) -> None:
+    catalogue = Catalogue.open(tmp_path / "catalogue.sqlite")
+    full, normal = (
+        catalogue.database.write(
+            lambda connection: connection.exec_driver_sql("PRAGMA synchronous").scalar(),
+            durable=durable,
+        )
+        for durable in (True, False)
+    )
+    catalogue.close()
+    assert (full, normal) == (2, 1)
+
+
 def test_a_sqlite_catalogue_of_another_version_is_kept_aside(tmp_path) -> None:
     path = tmp_path / "catalogue.sqlite"
     first = Catalogue.open(path)

@@ -131,3 +131,38 @@ def test_too_many_keys_are_refused(client) -> None:
     assert client.get("/studies?" + "a=1&" * 300).status == 400
     assert client.get("/studies?PatientID=" + "1" * 5000).status == 400
     assert client.get("/studies?" + "a" * 62_000).status == 414
+
+
+def test_fuzzy_matching_is_done_where_it_is_asked_for(client) -> None:
+    assert search(client, "/studies?PatientName=Mueller+Joerg") == []
+    assert len(search(client, "/studies?fuzzymatching=true&PatientName=Mueller")) == 1
+    answer = client.get("/studies?fuzzymatching=true&PatientName=jorg%5Emuler")
+    assert len(json.loads(answer.body)) == 1
+    assert "warning" not in answer.headers
+    assert search(client, "/studies?fuzzymatching=true&PatientName=Miranda") == []
+
+
+def test_any_attribute_is_told_where_the_whole_metadata_is_there(client) -> None:
+    assert client.get("/studies/1.2.3/series/1.2.3.1/metadata").status == 200
+    path = "/instances?SOPInstanceUID=1.2.3.1.3&includefield=RequestAttributesSequence,00291010"
+    (instance,) = search(client, path)
+    assert instance["00400275"]["vr"] == "SQ"
+    (item,) = instance["00400275"]["Value"]
+    address = item["00291011"]["BulkDataURI"]
+    assert address.startswith(f"{client.address}/dicom-web/studies/1.2.3/series/1.2.3.1/")
+    assert client.ask(address.removeprefix(client.address)).status == 200
+    assert list(instance) == sorted(instance)
+    # A private attribute may be another in the next instance: it is told of instances alone.
+    (study,) = search(client, "/studies?includefield=00291010")
+    assert "00291010" not in study
+
+
+def test_a_range_of_dates_and_one_of_times_are_one_range(client) -> None:
+    night = "StudyDate=20240309-20240310&StudyTime="
+    assert len(search(client, f"/studies?{night}2200-1031")) == 1
+    assert search(client, f"/studies?{night}2200-1029") == []
+
+
+@pytest.mark.parametrize("value", ["%00", "a%00b"])
+def test_a_value_that_no_database_holds_is_refused(client, value) -> None:
+    assert client.get(f"/studies?PatientID={value}").status == 400
