@@ -2,13 +2,15 @@
 
 SQLite in WAL mode, where a writing transaction holds the file's one write lock from its start;
 or PostgreSQL by psycopg, where it holds advisory locks on the studies that it changes. Knows no
-tables. A database that cannot be reached or written is a `ResourceError`, and the next call
-tries again.
+tables. A database that cannot be reached or written is a `ResourceError`, whose cause is an
+`OSError` with ENOSPC where its disk is full; the next call tries again.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -33,6 +35,8 @@ _VALUES_AT_ONCE = 5000
 # Serialization failure, deadlock detected, unique violation (PostgreSQL's Appendix A): another
 # process was first; from the start it goes well.
 _WORTH_ANOTHER_TRY = frozenset({"40001", "40P01", "23505"})
+_FULL_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+_FULL_STATE = "53100"
 _TRANSACTION = "mersey_transaction"
 
 
@@ -160,11 +164,21 @@ def _translated() -> Iterator[None]:
     except exc.TimeoutError as error:
         raise ResourceError("all connections to the catalogue are in use") from error
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
+        if _is_full(error):
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise ResourceError("the disk of the catalogue is full") from full
         raise ResourceError(f"the catalogue cannot be used now: {_reason(error)}") from error
     except exc.DatabaseError as error:
         if type(error.orig) is not sqlite3.DatabaseError:
             raise
         raise IntegrityError(f"the catalogue is damaged: {error.orig}") from error
+
+
+def _is_full(error: exc.DBAPIError) -> bool:
+    cause: Any = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) in _FULL_CODES
+    return getattr(cause, "sqlstate", None) == _FULL_STATE
 
 
 def _reason(error: exc.DBAPIError) -> str:

@@ -15,6 +15,7 @@ from made_instances import make_stored
 from mersey.codecs.errors import IntegrityError, ResourceError, UsageError
 from mersey.engine.archive.catalogue import Catalogue
 from mersey.engine.archive.catalogues import forget_other_folders, open_catalogue
+from mersey.engine.archive.receiving import no_space
 from postgres_server import PostgresServer, postgres_programs
 
 _numbers = itertools.count()
@@ -97,6 +98,27 @@ def test_only_what_must_outlive_a_power_failure_waits_for_the_disk(tmp_path) -> 
     )
     catalogue.close()
     assert (full, normal) == (2, 1)
+
+
+def test_a_full_disk_is_said_to_be_one_and_costs_nothing_that_was_stored(tmp_path) -> None:
+    catalogue = Catalogue.open(tmp_path / "catalogue.sqlite")
+    catalogue.store([make_stored("1.2.1.1")], on_conflict="reject")
+
+    def limit(pages: int) -> None:
+        catalogue.database.write(
+            lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        )
+
+    limit(1)  # no less than there are
+    many = [make_stored(f"1.2.1.{number}") for number in range(1, 200)]
+    with pytest.raises(ResourceError, match="full") as caught:
+        catalogue.store(many, on_conflict="reject")
+    assert no_space(caught.value)
+    assert catalogue.count() == (1, 1, 1)
+    limit(1 << 20)
+    assert len(catalogue.store(many, on_conflict="reject")) == 199
+    assert catalogue.count() == (1, 1, 199)
+    catalogue.close()
 
 
 def test_a_sqlite_catalogue_of_another_version_is_kept_aside(tmp_path) -> None:
