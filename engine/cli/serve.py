@@ -42,6 +42,21 @@ def command(
             show_default="a file in the store",
         ),
     ] = None,
+    cache_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="How much the renditions may take, e.g. 20GB; those used longest ago go.",
+            show_default="20GB, or a tenth of the disk",
+        ),
+    ] = None,
+    prebuild: Annotated[
+        bool,
+        typer.Option(
+            "--prebuild/--no-prebuild",
+            help="Make progressive forms before they are asked for, as far as there is room.",
+        ),
+    ] = True,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
@@ -64,6 +79,7 @@ def command(
 
     import uvloop
 
+    from ..archive.byte_size import parse_byte_size
     from ..web.server import ServeSettings, serve
 
     logging.basicConfig(level=logging.WARNING, format="mersey: %(message)s")
@@ -76,6 +92,8 @@ def command(
         jobs=jobs,
         origins=tuple(origin or ("*",)),
         catalogue=catalogue,
+        cache_bytes=None if cache_size is None else parse_byte_size(cache_size),
+        prebuild=prebuild,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, on_listening=_announce, on_scan=_ScanReport()))

@@ -25,6 +25,8 @@ from ...codecs.errors import MerseyError, ResourceError, UsageError
 from ..archive.catalogue import Catalogue
 from ..archive.catalogues import forget_other_folders, open_catalogue
 from ..archive.folder_index import FolderIndex, ScanProgress
+from ..archive.newest import newest_first
+from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.frame_run import warm
@@ -49,6 +51,7 @@ class ServeSettings:
     """What to serve, and where; `origins` are whose pages may read the answers.
 
     `catalogue` is the URL of one that servers share; without it, it is a file in `store`.
+    `cache_bytes` bounds the renditions; `prebuild` has them made before they are asked for.
     """
 
     folders: tuple[Path, ...]
@@ -58,6 +61,8 @@ class ServeSettings:
     jobs: int | None = None
     origins: tuple[str, ...] = ("*",)
     catalogue: str | None = None
+    cache_bytes: int | None = None
+    prebuild: bool = False
 
 
 async def serve(
@@ -111,7 +116,12 @@ async def _run(
     index = FolderIndex(catalogue, settings.folders)
     renditions = RenditionStore(settings.store / "renditions")
     builder = RenditionBuilder(
-        renditions, executor=builds, budget=ByteBudget(_BUDGET_BYTES), jobs=builds.jobs
+        renditions,
+        executor=builds,
+        budget=ByteBudget(_BUDGET_BYTES),
+        jobs=builds.jobs,
+        cache=_cache(settings),
+        every=(lambda: newest_first(catalogue)) if settings.prebuild else None,
     )
     service = Service(
         holdings=Holdings(catalogue, index),
@@ -124,7 +134,7 @@ async def _run(
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(builder.run()),
-                group.create_task(_scan(index, builds, on_scan)),
+                group.create_task(_scan_and_build(index, builds, on_scan, builder)),
                 group.create_task(_warm(requests, builds)),
             ]
             on_listening(_address(listener))
@@ -133,6 +143,25 @@ async def _run(
             finally:
                 for task in background:
                     task.cancel()
+
+
+def _cache(settings: ServeSettings) -> RenditionCache:
+    root = settings.store / "renditions"
+    root.mkdir(parents=True, exist_ok=True)
+    limit_bytes = settings.cache_bytes
+    if limit_bytes is None:
+        limit_bytes = default_cache_bytes(root)
+    return RenditionCache(root, limit_bytes=limit_bytes)
+
+
+async def _scan_and_build(
+    index: FolderIndex,
+    executor: WorkerPool,
+    on_scan: Callable[[ScanProgress], None],
+    builder: RenditionBuilder,
+) -> None:
+    await _scan(index, executor, on_scan)
+    builder.look_again()
 
 
 async def _scan(
