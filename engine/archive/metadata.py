@@ -8,12 +8,12 @@ address before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import FileIO
 
 import zstandard
 
-from ...codecs.errors import DicomError, MerseyError
+from ...codecs.errors import DicomError, IntegrityError, MerseyError
 from ..dicom.instance import Layout, ReadAt
 from ..dicom.json_reading import data_set_json
 from ..dicom.json_writer import BULK_PREFIX, INLINE_BYTES
@@ -24,6 +24,7 @@ __all__ = [
     "make_metadata",
     "make_metadata_of",
     "pack_metadata",
+    "unpack_all",
     "unpack_metadata",
 ]
 
@@ -90,5 +91,20 @@ def _read_fully(file: FileIO, length_bytes: int) -> bytes:
 
 
 def unpack_metadata(data: bytes) -> bytes:
-    """The JSON object that `make_metadata` compressed."""
-    return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_METADATA_BYTES)
+    """The JSON object that `make_metadata` compressed.
+
+    Raises
+    ------
+    IntegrityError
+        The data are damaged.
+    """
+    return unpack_all([data])[0]
+
+
+def unpack_all(packed: Iterable[bytes]) -> list[bytes]:
+    """As `unpack_metadata`, of many: to set a decompressor up costs more than to use it."""
+    decompress = zstandard.ZstdDecompressor().decompress
+    try:
+        return [decompress(data, max_output_size=MAX_METADATA_BYTES) for data in packed]
+    except zstandard.ZstdError as error:
+        raise IntegrityError(f"the kept metadata is damaged: {error}") from error

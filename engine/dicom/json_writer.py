@@ -48,7 +48,7 @@ _HARD_DEPTH = 80
 _REMEMBERED_ELEMENT_BYTES = 128
 _REMEMBERED_ITEM_BYTES = 4096
 
-type _Context = tuple[Encoding, tuple[str, ...], bool]
+type _Context = tuple[bool, bool, tuple[str, ...], bool]
 type _Memory = dict[bytes, str]
 
 
@@ -126,7 +126,7 @@ class JsonWriter:
         read_header = encoding.fields.header.unpack_from
         read_length = encoding.fields.length.unpack_from
         is_long_form = IS_LONG_FORM.get
-        memory = self._memories.setdefault((encoding, charset, signed), {})
+        memory = self._memories.setdefault((explicit_vr, little_endian, charset, signed), {})
         inherited: bool | None = None  # Pixel Representation, for the items of sequences
         while position + 8 <= end:
             group, element, stored, length = read_header(data, position)
@@ -197,7 +197,9 @@ class JsonWriter:
                     found[tag] = self._member(tag, vr, content, charset, little_endian, place)
             if tag == SPECIFIC_CHARACTER_SET:
                 charset = _charsets(data[value:stop])
-                memory = self._memories.setdefault((encoding, charset, signed), {})
+                memory = self._memories.setdefault(
+                    (explicit_vr, little_endian, charset, signed), {}
+                )
             position = stop
         if is_undefined or (position < end and any(data[position:end])):
             raise self._error("the data ends inside an element", 0, position)
@@ -288,7 +290,8 @@ class JsonWriter:
         data = self._data
         read_header = encoding.fields.header.unpack_from
         read_length = encoding.fields.length.unpack_from
-        memory = self._item_memories.setdefault((encoding, charset, signed), {})
+        context = (encoding.explicit_vr, encoding.little_endian, charset, signed)
+        memory = self._item_memories.setdefault(context, {})
         here = f"{place}{tag:08X}/"
         items: list[str] = []
         while position + 8 <= end:

@@ -15,15 +15,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
-import zstandard
 from starlette.requests import Request
 
-from ...codecs.errors import MerseyError
+from ...codecs.errors import IntegrityError, MerseyError
 from ..archive.attributes import json_attributes
 from ..archive.catalogue import Catalogue
 from ..archive.entry import Entry
 from ..archive.kept_metadata import find_kept_metadata
-from ..archive.metadata import BULK_PREFIX, make_metadata_of, unpack_metadata
+from ..archive.metadata import BULK_PREFIX, make_metadata_of, unpack_all, unpack_metadata
 from ..transfer.body import Body, FileStamp
 from .holdings import Holdings, is_current, require_uid
 from .requests import accepted, base_url
@@ -66,10 +65,11 @@ class MetadataSource:
         if any(row.packed is None for row in rows) or not all(row.is_current for row in rows):
             return []
         try:
-            return [Described(row.uids, unpack_metadata(row.packed or b"")) for row in rows]
-        except zstandard.ZstdError:
+            objects = unpack_all(row.packed or b"" for row in rows)
+        except IntegrityError:
             _log.warning("study %s: damaged metadata in the catalogue is made anew", study_uid)
             return []
+        return [Described(row.uids, data) for row, data in zip(rows, objects, strict=True)]
 
     async def objects(self, entries: Sequence[Entry]) -> list[Described]:
         """That of each entry, made where there is none."""
@@ -172,7 +172,7 @@ def _unpacked(packed: bytes) -> bytes:
     """The JSON object; nothing of what is damaged."""
     try:
         return unpack_metadata(packed)
-    except zstandard.ZstdError:
+    except IntegrityError:
         return b""
 
 
