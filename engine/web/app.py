@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ...codecs.errors import MerseyError
 from ..archive.entry import Entry
 from ..archive.levels import Level
+from ..runtime.intake import Intake
 from .bulk_data import answer_bulk_data
 from .capabilities import describe_capabilities
 from .cors import Cors
@@ -31,6 +32,7 @@ from .qido import answer_search
 from .rendered import answer_rendered, answer_thumbnail
 from .requests import ROOT
 from .status import error_response
+from .store_request import answer_store
 from .wado import answer_instances
 
 __all__ = ["Service", "build_app"]
@@ -43,12 +45,13 @@ _MAX_TARGET_BYTES = 60 << 10
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What requests are answered from."""
+    """What requests are answered from; with no `intake`, nothing can be stored."""
 
     holdings: Holdings
     frames: FrameSource
     metadata: MetadataSource
     executor: Executor
+    intake: Intake | None = None
 
 
 def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp:
@@ -82,6 +85,11 @@ def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp
     routes = [
         Route(ROOT + path, _answered(handler, service), methods=["GET"]) for path, handler in table
     ]
+    if service.intake is not None:
+        routes += [
+            Route(ROOT + path, _answered(_store, service), methods=["POST"])
+            for path in ("/studies", study)
+        ]
     routes += [
         Route(path, _capabilities, methods=["OPTIONS", "GET"]) for path in ("/", ROOT, f"{ROOT}/")
     ]
@@ -161,6 +169,13 @@ async def _series(request: Request, service: Service) -> ASGIApp:
 
 async def _metadata(request: Request, service: Service) -> ASGIApp:
     return await answer_metadata(request, source=service.metadata, holdings=service.holdings)
+
+
+async def _store(request: Request, service: Service) -> ASGIApp:
+    assert service.intake is not None
+    return await answer_store(
+        request, study_uid=request.path_params.get("study"), intake=service.intake
+    )
 
 
 def _search(level: Level) -> _Handler:
