@@ -20,7 +20,14 @@ from ...codecs.errors import (
     UsageError,
 )
 
-__all__ = ["Reason", "RefusedError", "error_response", "status_of", "store_status"]
+__all__ = [
+    "Reason",
+    "RefusedError",
+    "commitment_status",
+    "error_response",
+    "status_of",
+    "store_status",
+]
 
 
 class Reason(Enum):
@@ -85,6 +92,13 @@ def store_status(*, stored: int, failed: int, warned: bool, full: bool) -> int:
     if stored:
         return 202
     return 507 if full else 409
+
+
+def commitment_status(*, committed: bool, failed: bool) -> int:
+    """The status code of a commitment request that could be looked up (PS3.18 §13)."""
+    if not failed:
+        return 200
+    return 202 if committed else 409
 
 
 def error_response(error: MerseyError, *, with_body: bool = True) -> Response:

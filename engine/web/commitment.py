@@ -1,0 +1,139 @@
+"""Storage Commitment: whether named instances are safe here (PS3.18 chapter 13, PS3.4 Annex J).
+
+An instance is committed if the catalogue knows it, with that SOP Class, and its blob or its file
+is there. That is looked up while the client waits, so the answer to POST is final; the answers
+of the last transactions are kept in memory for GET.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ...codecs.errors import UsageError
+from ..archive.blobs import BlobStore
+from ..archive.bounded_cache import BoundedCache
+from ..archive.catalogue import Catalogue
+from ..archive.entry import Entry, is_uid
+from .holdings import is_current, require_uid
+from .status import Reason, RefusedError, commitment_status
+
+__all__ = ["Commitments"]
+
+_MAX_BODY_BYTES = 64 << 20
+_MAX_INSTANCES = 100_000
+_KEPT_BYTES = 32 << 20
+
+_NO_SUCH_INSTANCE = 0x0112
+_CLASS_CONFLICT = 0x0119
+_FAILURE = 0x0110
+_SOP_CLASS, _SOP_INSTANCE = "00081150", "00081155"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+class Commitments:
+    """Answers commitment requests from `catalogue` and `blobs`. For one event loop."""
+
+    def __init__(self, catalogue: Catalogue, blobs: BlobStore) -> None:
+        self._catalogue = catalogue
+        self._blobs = blobs
+        self._answers: BoundedCache[str, bytes] = BoundedCache(limit_bytes=_KEPT_BYTES, weigh=len)
+
+    async def request(self, request: Request, transaction_uid: str) -> Response:
+        """``POST /commitment-requests/{uid}``: look, and answer at once."""
+        require_uid(transaction_uid)
+        try:
+            asked = _parse(await _body(request))
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        found = await asyncio.to_thread(self._look, asked)
+        answer = json.dumps(found, separators=(",", ":")).encode()
+        self._answers.put(transaction_uid, answer)
+        return _response(answer)
+
+    async def result(self, transaction_uid: str) -> Response:
+        """``GET /commitment-requests/{uid}``: the answer again, as long as it is kept."""
+        require_uid(transaction_uid)
+        answer = self._answers.get(transaction_uid)
+        if answer is None:
+            raise RefusedError("no such transaction", reason=Reason.NOT_FOUND)
+        return _response(answer)
+
+    def _look(self, asked: list[_Asked]) -> dict[str, Any]:
+        committed, failed = [], []
+        for one in asked:
+            reason = self._reason_against(one)
+            item: dict[str, Any] = {
+                _SOP_CLASS: {"vr": "UI", "Value": [one.sop_class_uid]},
+                _SOP_INSTANCE: {"vr": "UI", "Value": [one.sop_instance_uid]},
+            }
+            if reason is None:
+                committed.append(item)
+            else:
+                failed.append(item | {"00081197": {"vr": "US", "Value": [reason]}})
+        dataset: dict[str, Any] = {}
+        if failed:
+            dataset["00081198"] = {"vr": "SQ", "Value": failed}
+        if committed:
+            dataset["00081199"] = {"vr": "SQ", "Value": committed}
+        return dataset
+
+    def _reason_against(self, asked: _Asked) -> int | None:
+        entry = self._catalogue.find(asked.sop_instance_uid)
+        if entry is None:
+            return _NO_SUCH_INSTANCE
+        if entry.instance.sop_class_uid != asked.sop_class_uid:
+            return _CLASS_CONFLICT
+        return None if self._is_there(entry) else _FAILURE
+
+    def _is_there(self, entry: Entry) -> bool:
+        if entry.blob_key:
+            return self._blobs.size(entry.blob_key) is not None
+        return is_current(entry)
+
+
+async def _body(request: Request) -> bytes:
+    data = bytearray()
+    async for piece in request.stream():
+        data += piece
+        if len(data) > _MAX_BODY_BYTES:
+            message = f"a body of more than {_MAX_BODY_BYTES} bytes"
+            raise RefusedError(message, reason=Reason.TOO_LARGE)
+    return bytes(data)
+
+
+def _parse(body: bytes) -> list[_Asked]:
+    """The Referenced SOP Sequence (0008,1199) of the request."""
+    try:
+        model = json.loads(body)
+        model = model[0] if isinstance(model, list) else model
+        items = model["00081199"]["Value"]
+        asked = [
+            _Asked(item[_SOP_CLASS]["Value"][0], item[_SOP_INSTANCE]["Value"][0]) for item in items
+        ]
+    except (LookupError, TypeError, ValueError, RecursionError):
+        message = "expected a data set in DICOM JSON with a Referenced SOP Sequence"
+        raise UsageError(message) from None
+    if not asked or len(asked) > _MAX_INSTANCES:
+        raise UsageError(f"{len(asked)} instances named, expected 1 to {_MAX_INSTANCES}")
+    for one in asked:
+        for uid in (one.sop_class_uid, one.sop_instance_uid):
+            if not isinstance(uid, str) or not is_uid(uid):
+                raise UsageError("a reference whose UID is none")
+    return asked
+
+
+def _response(answer: bytes) -> Response:
+    model = json.loads(answer)
+    status = commitment_status(committed="00081199" in model, failed="00081198" in model)
+    return Response(answer, status_code=status, media_type="application/dicom+json")
