@@ -19,11 +19,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from data import Data
 from measure import Row
 from namespace import enter_private_network
+from rows_files import file_rows
 from rows_frames import frame_rows, scaling_rows
 from rows_studies import query_rows, retrieve_rows, stow_rows
 from table import as_json, as_markdown, plot
 
 _GROUPS: dict[str, Callable[[Data, Path], list[Row]]] = {
+    "files": file_rows,
     "frames": frame_rows,
     "retrieve": retrieve_rows,
     "stow": stow_rows,
