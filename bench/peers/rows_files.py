@@ -46,7 +46,6 @@ def _transcode(data: Data, work: Path) -> Row:
             _tool(
                 data,
                 pgms,
-                work,
                 [
                     "ojph_compress",
                     "-i",
@@ -63,12 +62,12 @@ def _transcode(data: Data, work: Path) -> Row:
         ),
         Contender(
             "opj_compress x2",
-            _tool(data, pgms, work, ["opj_compress", "-i", "{}", "-o", "{}.j2k"]),
+            _tool(data, pgms, ["opj_compress", "-i", "{}", "-o", "{}.j2k"]),
             os.getpid(),
         ),
         Contender(
             "grk_compress x2 (J2K)",
-            _tool(data, pgms, work, ["grk_compress", "-i", "{}", "-o", "{}.j2k", "-H", "1"]),
+            _tool(data, pgms, ["grk_compress", "-i", "{}", "-o", "{}.j2k", "-H", "1"]),
             os.getpid(),
         ),
         Contender("codec in memory", lambda: _in_memory(data)),
@@ -158,7 +157,7 @@ def _gdcmconv(data: Data, work: Path) -> Callable[[], float]:
     return trial
 
 
-def _tool(data: Data, pgms: list[Path], work: Path, command: list[str]) -> Callable[[], float]:
+def _tool(data: Data, pgms: list[Path], command: list[str]) -> Callable[[], float]:
     """The tool over all frames, two at a time by xargs."""
 
     def trial() -> float:
