@@ -21,14 +21,13 @@ def is_kept(tag: str) -> bool:
     return int(tag, 16) in KEPT_TAGS and is_told(int(tag, 16))
 
 
-def fields_of(metadata: bytes, tags: frozenset[str]) -> dict[str, str]:
-    """The members of `tags` that compressed metadata holds, by their key; none of bad metadata."""
+def fields_of(metadata: bytes, tags: frozenset[str]) -> list[str]:
+    """The members of `tags`, ``"tag":{…}``, that compressed metadata holds; none where it is bad."""
     try:
         members = json.loads(unpack_metadata(metadata))
     except (MerseyError, ValueError, zstandard.ZstdError):
-        return {}
-    found = {}
-    for tag in tags & members.keys():
-        text = json.dumps(members[tag], separators=(",", ":"), ensure_ascii=False)
-        found[f'"{tag}"'] = f'"{tag}":{text}'
-    return found
+        return []
+    return [
+        f'"{tag}":{json.dumps(members[tag], separators=(",", ":"), ensure_ascii=False)}'
+        for tag in tags & members.keys()
+    ]

@@ -51,14 +51,14 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One result: its UIDs from the study down, and its members, ``"tag":{…}``, by ``"tag"``.
+    """One result: its UIDs from the study down, and members of its object, ``"tag":{…}``.
 
-    The counts and modalities are among the members, the UIDs are not. `instance_uids` are of the
-    instance that bulk data in the members belongs to.
+    The members come in any order, counts and UIDs among them. `instance_uids` are of the
+    instance that bulk data in them belongs to.
     """
 
     uids: tuple[str, ...]
-    members: dict[str, str]
+    members: list[str]
     instance_uids: tuple[str, ...] = ()
 
 
@@ -213,42 +213,51 @@ def _read(
     last = first + len(told) - 1
     if level != "instance":
         extra &= STUDY_TAGS if level == "study" else STUDY_TAGS | SERIES_TAGS
-    above: tuple[str, ...] = ()
-    shared: dict[str, str] = {}
+    above: tuple[str, ...] | None = None
+    shared: list[str] = []
     for row in rows:
         values = tuple(row)
-        upper = values[first:last]
+        uids = values[:depth]
+        upper = uids[:-1] + values[first:last]
         if upper != above:  # neighbours are mostly of one series
             above = upper
-            shared = dict(sorted(_members(above, wanted).items()))
-        members = _members(values[last : last + 1], wanted)
-        if shared:
-            members = shared | members
+            lines = [line for line in _members(values[first:last], wanted) if line[:10] != _EVERY]
+            shared = sorted(lines + _uid_members(uids[:-1]))
+        members = shared + _members(values[last : last + 1], wanted)
+        members.append(f'{_UID_KEYS[depth - 1]}:{{"vr":"UI","Value":["{uids[-1]}"]}}')
         if counts is not None:
-            counts(values, members)
+            members += counts(values)
         instance_uids: tuple[str, ...] = ()
         if extra and row.metadata_json is not None:
-            members |= fields_of(row.metadata_json, extra)
+            members += fields_of(row.metadata_json, extra)
             instance_uids = (row[0], row.first_series, row.first_instance)
-        yield Found(values[:depth], members, instance_uids)
+        yield Found(uids, members, instance_uids)
 
 
-def _members(texts: Sequence[str], wanted: frozenset[str] | None) -> dict[str, str]:
-    members = {line[:10]: line for text in texts if text for line in text.split("\n")}
+def _members(texts: Sequence[str], wanted: frozenset[str] | None) -> list[str]:
+    lines = [line for text in texts if text for line in text.split("\n")]
     if wanted is None:
-        return members
-    return {key: line for key, line in members.items() if key in wanted}
+        return lines
+    return [line for line in lines if line[:10] in wanted]
 
 
-def _count_study(values: tuple[Any, ...], members: dict[str, str]) -> None:
+def _uid_members(uids: Sequence[str]) -> list[str]:
+    return [
+        f'{key}:{{"vr":"UI","Value":["{uid}"]}}' for key, uid in zip(_UID_KEYS, uids, strict=False)
+    ]
+
+
+def _study_counts(values: tuple[Any, ...]) -> tuple[str, ...]:
     _, modalities, series_count, instance_count, *_ = values
-    members['"00080061"'] = _modalities_in_study(modalities)
-    members['"00201206"'] = f'"00201206":{{"vr":"IS","Value":[{series_count}]}}'
-    members['"00201208"'] = f'"00201208":{{"vr":"IS","Value":[{instance_count}]}}'
+    return (
+        _modalities_in_study(modalities),
+        f'"00201206":{{"vr":"IS","Value":[{series_count}]}}',
+        f'"00201208":{{"vr":"IS","Value":[{instance_count}]}}',
+    )
 
 
-def _count_series(values: tuple[Any, ...], members: dict[str, str]) -> None:
-    members['"00201209"'] = f'"00201209":{{"vr":"IS","Value":[{values[2]}]}}'
+def _series_counts(values: tuple[Any, ...]) -> tuple[str, ...]:
+    return (f'"00201209":{{"vr":"IS","Value":[{values[2]}]}}',)
 
 
 @lru_cache(maxsize=1024)
@@ -258,7 +267,9 @@ def _modalities_in_study(joined: str) -> str:
     return f'"00080061":{{"vr":"CS"{value}}}'
 
 
-_COUNTS: dict[Level, Callable[[tuple[Any, ...], dict[str, str]], None]] = {
-    "study": _count_study,
-    "series": _count_series,
+_UID_KEYS = ('"0020000D"', '"0020000E"', '"00080018"')
+_EVERY = '"00080201"'  # kept at every level: the lowest one's is told
+_COUNTS: dict[Level, Callable[[tuple[Any, ...]], tuple[str, ...]]] = {
+    "study": _study_counts,
+    "series": _series_counts,
 }

@@ -156,24 +156,21 @@ def _levels_told(
 def _answer(catalogue: Catalogue, search: Search, base: str) -> tuple[bytes, bool]:
     """The answer as JSON, and whether it was cut."""
     page = run_search(catalogue, search)
+    base = base.replace("\\", "%5C").replace('"', "%22")
     return f"[{','.join(_described(found, base) for found in page.found)}]".encode(), page.cut
 
 
 def _described(found: Found, base: str) -> str:
     """One result as a JSON object, its members by tag (PS3.18 §F.2.2)."""
-    members = dict(found.members)
-    url = base
-    for uid, (tag, segment) in zip(found.uids, _LEVELS, strict=False):
-        url += f"/{segment}/{uid}"
-        members[f'"{tag}"'] = f'"{tag}":{{"vr":"UI","Value":["{uid}"]}}'
-    address = url.replace("\\", "%5C").replace('"', "%22")
-    lines = [
-        *members.values(),
+    address = base + "".join(map("/%s/%s".__mod__, zip(_SEGMENTS, found.uids, strict=False)))
+    members = [
+        *found.members,
         _CHARACTER_SET,
         _ONLINE,
         f'"00081190":{{"vr":"UR","Value":["{address}"]}}',
     ]
-    text = f"{{{','.join(sorted(lines))}}}"
+    members.sort()
+    text = f"{{{','.join(members)}}}"
     if found.instance_uids and BULK_PREFIX in text:
         study, series, instance = found.instance_uids
         place = f"{base}/studies/{study}/series/{series}/instances/{instance}/bulkdata/"
@@ -183,7 +180,7 @@ def _described(found: Found, base: str) -> str:
     return text
 
 
-_LEVELS = (("0020000D", "studies"), ("0020000E", "series"), ("00080018", "instances"))
+_SEGMENTS = ("studies", "series", "instances")
 _CHARACTER_SET = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
 _ONLINE = '"00080056":{"vr":"CS","Value":["ONLINE"]}'
 

@@ -87,7 +87,7 @@ def outcomes(catalogue: Catalogue, *stored: Any, on_conflict: Any = "reject") ->
 
 def told(found: Found) -> dict[str, Any]:
     """The members of a result as Python has them."""
-    members: dict[str, Any] = json.loads("{" + ",".join(found.members.values()) + "}")
+    members: dict[str, Any] = json.loads("{" + ",".join(found.members) + "}")
     return members
 
 
