@@ -15,10 +15,11 @@ _REFRESH_S = 0.1
 
 
 class TranscodeProgress:
-    """The progress of a transcoding, against the bytes of all sources."""
+    """The progress of a transcoding or, by its `label`, of the like, against all sources' bytes."""
 
-    def __init__(self, *, total_bytes: int) -> None:
+    def __init__(self, *, total_bytes: int, label: str = "transcoding") -> None:
         self._total_bytes = total_bytes
+        self._label = label
         self._bar: Any = None
         self._pixel_bytes = 0
         self._source_bytes = 0
@@ -36,7 +37,7 @@ class TranscodeProgress:
             )
 
             self._bar = Progress(
-                TextColumn("transcoding"),
+                TextColumn(self._label),
                 BarColumn(),
                 TaskProgressColumn(),
                 TextColumn("{task.fields[speed]:.0f} MB/s"),
