@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, select, update
 
 from ..transfer.body import FileStamp
 from .database import Database, in_groups, open_postgres, open_sqlite
@@ -23,13 +22,13 @@ from .in_place import add_files, forget_files, rows_of_files
 from .indexed_file import IndexedFile, Outcome
 from .record import unpack_instance
 from .rows import Rows, rows_of
-from .settling import Held, held_under, settle, write_settlement
+from .settling import Held, held_under, remove_instances, settle, write_settlement
 from .stored import OnConflict, Settled, StoredInstance
-from .tables import files, instances, series, studies, versions
-from .tallies import tally
+from .tables import files, instances, versions
+from .totals import Totals, count_rows, count_totals
 from .versions import create_tables, prepare_file
 
-__all__ = ["Catalogue", "Totals"]
+__all__ = ["Catalogue"]
 
 _PAGE = 500
 _ENTRY = (
@@ -43,18 +42,6 @@ _ENTRY = (
     instances.c.served_sha256,
     instances.c.served_crc32,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """How much there is; `blob_bytes` is the length of the originals, however they are kept."""
-
-    studies: int
-    series: int
-    instances: int
-    instances_in_place: int
-    blobs: int
-    blob_bytes: int
 
 
 class Catalogue:
@@ -196,27 +183,10 @@ class Catalogue:
     def remove(self, sop_instance_uids: Sequence[str]) -> list[str]:
         """Take instances out, durably; the keys of the blobs that nothing refers to now."""
         uids = sorted(set(sop_instance_uids))
-        columns = instances.c
-
-        def work(connection: Connection) -> list[str]:
-            first = held_under(connection, uids)
-            self.database.lock(connection, {held.series[0] for held in first.values()})
-            held = held_under(connection, uids)
-            for group in in_groups(list(held)):
-                connection.execute(delete(instances).where(columns.sop_instance_uid.in_(group)))
-                connection.execute(delete(files).where(files.c.sop_instance_uid.in_(group)))
-            tally(connection, {one.series for one in held.values()})
-            keys = sorted({one.blob_key for one in held.values() if one.blob_key})
-            needed = {
-                key
-                for group in in_groups(keys)
-                for key in connection.scalars(
-                    select(columns.blob_key).where(columns.blob_key.in_(group))
-                )
-            }
-            return [key for key in keys if key not in needed]
-
-        return self.database.write(work, durable=True)
+        lock = self.database.lock
+        return self.database.write(
+            lambda connection: remove_instances(connection, uids, lock=lock), durable=True
+        )
 
     def keep_digests(
         self,
@@ -320,29 +290,11 @@ class Catalogue:
 
     def count(self) -> tuple[int, int, int]:
         """How many studies, series and instances there are."""
-        with self.database.reading() as connection:
-            counts = [
-                connection.scalar(select(func.count()).select_from(table)) or 0
-                for table in (studies, series, instances)
-            ]
-        return counts[0], counts[1], counts[2]
+        return count_rows(self.database)
 
     def totals(self) -> Totals:
         """How much there is of everything."""
-        key = instances.c.blob_key
-        blobs = (
-            select(key, func.max(instances.c.size_bytes).label("size_bytes"))
-            .where(key != "")
-            .group_by(key)
-            .subquery()
-        )
-        with self.database.reading() as connection:
-            statement = select(func.count(), func.coalesce(func.sum(blobs.c.size_bytes), 0))
-            blob_count, blob_bytes = connection.execute(statement.select_from(blobs)).one()
-            in_place = connection.scalar(
-                select(func.count()).select_from(instances).where(key == "")
-            )
-        return Totals(*self.count(), in_place or 0, blob_count, int(blob_bytes))
+        return count_totals(self.database)
 
     def _set_needs_rebuild(self, needed: bool) -> None:
         statement = update(versions).values(to_be_rebuilt=needed)

@@ -7,7 +7,7 @@ transaction.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, delete, select
 
@@ -16,13 +16,11 @@ from .entry import Entry
 from .indexed_file import IndexedFile, Outcome
 from .placing import place
 from .rows import Rows, rows_of
-from .settling import held_under
+from .settling import Lock, held_under
 from .tables import files, instances
 from .tallies import tally
 
 __all__ = ["add_files", "forget_files", "rows_of_files"]
-
-type Lock = Callable[[Connection, set[str]], None]
 
 
 def rows_of_files(found: Sequence[IndexedFile], *, received: int) -> list[Rows | None]:

@@ -12,7 +12,7 @@ are its hands. The law:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, select, update
@@ -25,7 +25,17 @@ from .stored import OnConflict, Settled
 from .tables import files, instances
 from .tallies import tally
 
-__all__ = ["Held", "Settlement", "held_under", "settle", "write_settlement"]
+__all__ = [
+    "Held",
+    "Lock",
+    "Settlement",
+    "held_under",
+    "remove_instances",
+    "settle",
+    "write_settlement",
+]
+
+type Lock = Callable[[Connection, set[str]], None]
 
 _REJECTED = "other bytes are stored under this SOP Instance UID"
 _KEPT = "other bytes are stored under this SOP Instance UID, and were kept"
@@ -141,6 +151,20 @@ def write_settlement(connection: Connection, found: Settlement) -> list[Settled]
         Settled(settled.outcome, "" if key in needed else key, settled.message)
         for settled, key in zip(found.outcomes, found.unneeded, strict=True)
     ]
+
+
+def remove_instances(connection: Connection, uids: Sequence[str], *, lock: Lock) -> list[str]:
+    """Take instances out; the keys of the blobs that nothing refers to then."""
+    lock(connection, {held.series[0] for held in held_under(connection, uids).values()})
+    held = held_under(connection, uids)
+    for group in in_groups(list(held)):
+        connection.execute(delete(instances).where(instances.c.sop_instance_uid.in_(group)))
+        # What a scan noted under these UIDs is to be looked at anew.
+        connection.execute(delete(files).where(files.c.sop_instance_uid.in_(group)))
+    tally(connection, {one.series for one in held.values()})
+    keys = sorted({one.blob_key for one in held.values() if one.blob_key})
+    needed = _needed(connection, keys)
+    return [key for key in keys if key not in needed]
 
 
 def _needed(connection: Connection, keys: Sequence[str]) -> set[str]:
