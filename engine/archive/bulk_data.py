@@ -15,7 +15,9 @@ import numpy as np
 
 from ...codecs.errors import DicomError, ResourceError, UsageError
 from ..dicom.instance import Layout
+from ..dicom.json_reading import bulk_span
 from ..transfer.body import FileSlice
+from .metadata import reader_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -69,6 +71,14 @@ def find_bulk(path: str, layout: Layout, steps: tuple[int, ...]) -> bytes | File
     ResourceError
         The value is too long to be held in memory.
     """
+    if len(steps) == 1:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                span = bulk_span(reader_of(file), layout, steps[0])
+        except OSError as error:
+            raise DicomError(f"the file cannot be read: {error.strerror}") from error
+        if span is not None:
+            return FileSlice(path, *span)
     dataset = _open_dataset(path, layout)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

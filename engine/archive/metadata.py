@@ -24,6 +24,7 @@ __all__ = [
     "make_metadata",
     "make_metadata_of",
     "pack_metadata",
+    "reader_of",
     "unpack_all",
     "unpack_metadata",
 ]
@@ -42,14 +43,19 @@ def make_metadata(path: str, layout: Layout) -> bytes:
     """
     try:
         with open(path, "rb", buffering=0) as file:
-
-            def read_at(offset_bytes: int, length_bytes: int, /) -> bytes:
-                file.seek(offset_bytes)
-                return _read_fully(file, length_bytes)
-
-            return pack_metadata(read_at, layout)
+            return pack_metadata(reader_of(file), layout)
     except OSError as error:
         raise DicomError(f"the file cannot be read: {error.strerror}") from error
+
+
+def reader_of(file: FileIO) -> ReadAt:
+    """Reads an open file at any place."""
+
+    def read_at(offset_bytes: int, length_bytes: int, /) -> bytes:
+        file.seek(offset_bytes)
+        return _read_fully(file, length_bytes)
+
+    return read_at
 
 
 def pack_metadata(read_at: ReadAt, layout: Layout) -> bytes:

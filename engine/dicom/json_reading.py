@@ -16,9 +16,9 @@ from .inflation import PIECE_BYTES, inflate
 from .instance import Layout, ReadAt
 from .json_values import BINARY_VRS
 from .json_writer import INLINE_BYTES, JsonWriter
-from .tags import FLOAT_PIXEL_DATA, PIXEL_DATA
+from .tags import FLOAT_PIXEL_DATA, PIXEL_DATA, PIXEL_DATA_TAGS
 
-__all__ = ["data_set_json"]
+__all__ = ["bulk_span", "data_set_json"]
 
 WHOLE_BYTES = 1 << 24
 """Up to here, what is not Pixel Data is read at once."""
@@ -64,6 +64,33 @@ def data_set_json(read_at: ReadAt, layout: Layout, *, source: str = "") -> str:
     if layout.pixel_tag is not None:
         writer.add_bulk(layout.pixel_tag, _PIXEL_VRS.get(layout.pixel_tag, "OD"))
     return writer.text()
+
+
+def bulk_span(read_at: ReadAt, layout: Layout, tag: int) -> tuple[int, int] | None:
+    """Offset and length of a top-level binary value that lies in the file as it is served.
+
+    Reads headers only. None where that is not certain: the value is to be looked for otherwise.
+
+    Raises
+    ------
+    DicomError
+        The data set is damaged before it.
+    """
+    if layout.deflated or not layout.little_endian or tag in PIXEL_DATA_TAGS:
+        return None
+    encoding = Encoding(explicit_vr=layout.explicit_vr, little_endian=True)
+    writer = JsonWriter(encoding=encoding)
+    found = None
+    for start, end in _spans(layout):
+        for located in _located(read_at, start, end, encoding, ""):
+            if located.tag == tag:
+                found = located  # the last of several counts
+    if found is None or found.is_undefined or found.vr == b"UN":
+        return None
+    if not found.vr and tag >> 16 & 1:
+        return None  # its private creator decides
+    is_bulk = writer.vr_of(found) in BINARY_VRS and found.length_bytes > INLINE_BYTES
+    return (found.value_offset, found.length_bytes) if is_bulk else None
 
 
 def _spans(layout: Layout) -> Iterator[tuple[int, int]]:

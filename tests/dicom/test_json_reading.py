@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from mersey.codecs.errors import DicomError
 from mersey.engine.dicom.instance import Layout
-from mersey.engine.dicom.json_reading import MAX_TEXT_BYTES, WHOLE_BYTES, data_set_json
+from mersey.engine.dicom.json_reading import (
+    MAX_TEXT_BYTES,
+    WHOLE_BYTES,
+    bulk_span,
+    data_set_json,
+)
 
 GIB = 1 << 30
 
@@ -162,3 +167,15 @@ def test_a_value_longer_than_the_file_is_an_error_that_says_where() -> None:
     with pytest.raises(DicomError, match=r"declares 1073741824 bytes") as caught:
         data_set_json(source, source.layout())
     assert caught.value.offset_bytes == len(NAME)
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_a_bulk_value_is_found_by_headers_alone(explicit: bool) -> None:
+    name = NAME if explicit else header(0x00100010, "", 4) + b"A^B "
+    document = DOCUMENT if explicit else header(0x00420011, "", 3 * GIB)
+    source = Sparse(name, document, 3 * GIB)
+    layout = source.layout(explicit_vr=explicit)
+    assert bulk_span(source, layout, 0x00420011) == (len(name) + len(document), 3 * GIB)
+    assert bulk_span(source, layout, 0x00100010) is None
+    assert bulk_span(source, layout, 0x00420012) is None
+    assert source.bytes_read < 1 << 21
