@@ -186,7 +186,8 @@ def _reason(error: exc.DBAPIError) -> str:
     if isinstance(cause, sqlite3.Error):
         return str(cause)
     state = getattr(cause, "sqlstate", None)
-    return f"{type(cause).__name__} {state}" if state else type(cause).__name__
+    # psycopg's message names hosts and users: it is in the error's cause.
+    return f"PostgreSQL says {state}" if state else "PostgreSQL cannot be reached"
 
 
 def _lock_key(name: str) -> int:

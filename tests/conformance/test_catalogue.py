@@ -196,7 +196,7 @@ def test_postgres_refuses_another_version_and_says_what_to_do(url) -> None:
 
 def test_a_database_that_cannot_be_had_is_a_resource_error_that_tells_no_secret(tmp_path) -> None:
     pytest.importorskip("psycopg")
-    with pytest.raises(ResourceError) as caught:
+    with pytest.raises(ResourceError, match="cannot be reached") as caught:
         Catalogue.at("postgresql://someone:secret@127.0.0.1:9/nowhere")
     assert "secret" not in str(caught.value)
     for url in ("mysql://host/name", "no address", "postgresql://host:port/x"):
