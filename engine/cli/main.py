@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...codecs.errors import MerseyError, UsageError
-from . import codecs, codestream, extract, inspect, serve, transcode
+from . import codecs, codestream, extract, inspect, serve, store, transcode
 from .terminal import print_error
 
 __all__ = ["app", "main"]
@@ -76,6 +76,7 @@ app.command("serve", short_help="Serve folders of DICOM files as DICOMweb.")(ser
 app.command("inspect")(inspect.command)
 app.command("extract")(extract.command)
 app.command("codecs")(codecs.command)
+app.add_typer(store.group, name="store")
 app.add_typer(codestream.group, name="codestream")
 
 

@@ -1,0 +1,84 @@
+"""The archive that a `mersey store` command works on, and the workers that it has."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..archive.blobs import BlobStore
+    from ..archive.catalogue import Catalogue
+    from ..archive.describing import Described
+    from ..runtime.worker_pool import WorkerPool
+
+__all__ = ["OpenStore", "describe_there", "open_store", "store_folder"]
+
+_SLOWEST_BYTES = 10e6
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """Blobs at `store`; `folder` is local and holds all else."""
+
+    store: str
+    folder: Path
+    blobs: BlobStore
+
+    def describe(self, pool: WorkerPool) -> Callable[[str], Future[Described]]:
+        """Has a blob described in a worker."""
+
+        def submit(key: str) -> Future[Described]:
+            limit_s = 60 + (self.blobs.size(key) or 0) / _SLOWEST_BYTES
+            return pool.submit_within(limit_s, describe_there, self.store, self.folder, key)
+
+        return submit
+
+
+def store_folder(store: str, local: Path | None) -> Path:
+    """The local folder of a store: itself, or where it is elsewhere, `local`."""
+    from .default_store import default_store
+
+    if "://" in store:
+        return local or default_store()
+    return Path(store)
+
+
+@contextmanager
+def open_store(
+    store: str | None, catalogue: str | None, local: Path | None
+) -> Iterator[tuple[OpenStore, Catalogue]]:
+    """The archive there; UsageError where there is none."""
+    from ...codecs.errors import UsageError
+    from ..archive.blob_stores import open_blobs
+    from ..archive.catalogues import open_catalogue
+    from .default_store import default_store
+
+    place = store or str(default_store())
+    folder = store_folder(place, local)
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no store")
+    opened = OpenStore(place, folder, open_blobs(place, local=folder))
+    held = open_catalogue(folder, catalogue)
+    try:
+        yield opened, held
+    finally:
+        held.close()
+
+
+def describe_there(store: str, folder: Path, key: str) -> Described:
+    """`describe_blob`, in a worker, which opens the store once."""
+    from ..archive.describing import describe_blob
+
+    return describe_blob(_opened(store, folder), key)
+
+
+@functools.cache
+def _opened(store: str, folder: Path) -> BlobStore:
+    from ..archive.blob_stores import open_blobs
+
+    return open_blobs(store, local=folder)
