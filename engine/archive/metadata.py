@@ -15,8 +15,8 @@ import zstandard
 
 from ...codecs.errors import DicomError, IntegrityError, MerseyError
 from ..dicom.instance import Layout, ReadAt
+from ..dicom.json_members import BULK_PREFIX, INLINE_BYTES
 from ..dicom.json_reading import data_set_json
-from ..dicom.json_writer import BULK_PREFIX, INLINE_BYTES
 
 __all__ = [
     "BULK_PREFIX",

@@ -14,8 +14,9 @@ from .element_scanner import ElementScanner
 from .encoding import Encoding, Located
 from .inflation import PIECE_BYTES, inflate
 from .instance import Layout, ReadAt
+from .json_members import INLINE_BYTES
 from .json_values import BINARY_VRS
-from .json_writer import INLINE_BYTES, JsonWriter
+from .json_writer import JsonWriter
 from .tags import FLOAT_PIXEL_DATA, PIXEL_DATA, PIXEL_DATA_TAGS
 
 __all__ = ["bulk_span", "data_set_json"]

@@ -21,6 +21,15 @@ from collections.abc import Mapping
 from ...codecs.errors import DicomError
 from .encoding import Encoding, Located
 from .json_lookahead import pixel_representation_ahead
+from .json_members import (
+    BULK_PREFIX,
+    INLINE_BYTES,
+    bulk_member,
+    charsets_of,
+    item_encoding,
+    object_text,
+    sequence_member,
+)
 from .json_values import ASCII, BINARY_VRS, value_text
 from .tags import (
     ITEM,
@@ -33,13 +42,7 @@ from .tags import (
 )
 from .value_representations import IS_LONG_FORM, UNDEFINED_LENGTH, is_unknown_long_form
 
-__all__ = ["BULK_PREFIX", "INLINE_BYTES", "JsonWriter", "object_text"]
-
-BULK_PREFIX = "mersey-bulk:"
-"""Stands before the path of a bulk value, for the server to put its own address there."""
-
-INLINE_BYTES = 1024
-"""Longer binary values are bulk data."""
+__all__ = ["JsonWriter"]
 
 MAX_DEPTH = 64
 """Sequences in sequences; deeper ones are told by their VR alone."""
@@ -50,11 +53,6 @@ _REMEMBERED_ITEM_BYTES = 4096
 
 type _Context = tuple[bool, bool, tuple[str, ...], bool]
 type _Memory = dict[bytes, str]
-
-
-def object_text(members: Mapping[int, str]) -> str:
-    """The JSON object of a data set, its members in the order of their tags."""
-    return f"{{{','.join([members[tag] for tag in sorted(members)])}}}"
 
 
 class JsonWriter:
@@ -102,7 +100,7 @@ class JsonWriter:
 
     def add_bulk(self, tag: int, vr: str) -> None:
         """Add a top-level element as bulk data, without having its value."""
-        self.members[tag] = _bulk(tag, vr, "")
+        self.members[tag] = bulk_member(tag, vr, "")
 
     def add_empty(self, tag: int, vr: str) -> None:
         """Add a top-level element by its VR alone."""
@@ -191,12 +189,12 @@ class JsonWriter:
                         tag, value, stop, encoding, charset, inherited, place, depth
                     )
                 elif vr in BINARY_VRS and length > INLINE_BYTES:
-                    found[tag] = _bulk(tag, vr, place)
+                    found[tag] = bulk_member(tag, vr, place)
                 else:
                     content = data[value:stop]
                     found[tag] = self._member(tag, vr, content, charset, little_endian, place)
             if tag == SPECIFIC_CHARACTER_SET:
-                charset = _charsets(data[value:stop])
+                charset = charsets_of(data[value:stop])
                 memory = self._memories.setdefault(
                     (explicit_vr, little_endian, charset, signed), {}
                 )
@@ -215,7 +213,7 @@ class JsonWriter:
         place: str,
     ) -> str:
         if tag in PIXEL_DATA_TAGS and not place:
-            return _bulk(tag, vr, place)
+            return bulk_member(tag, vr, place)
         if vr.encode("latin-1") not in IS_LONG_FORM:
             return f'"{tag:08X}":{{"vr":"UN"}}'
         if tag == SPECIFIC_CHARACTER_SET:
@@ -272,7 +270,7 @@ class JsonWriter:
             )
         except DicomError:
             return f'"{tag:08X}":{{"vr":"UN"}}'
-        return _sequence_member(tag, items)
+        return sequence_member(tag, items)
 
     def _items(
         self,
@@ -303,7 +301,7 @@ class JsonWriter:
                 return items, start
             if found != ITEM:
                 raise self._error(f"{format_tag(found)} where an item should be", tag, position)
-            within = _item_encoding(encoding, data, start)
+            within = item_encoding(encoding, data, start)
             inside = f"{here}{len(items)}/"
             if length == UNDEFINED_LENGTH:
                 members: dict[int, str] = {}
@@ -358,7 +356,7 @@ class JsonWriter:
         items, stop = self._items(
             tag, position, end, encoding.inside(stored), charset, signed, place, depth, True
         )
-        return _sequence_member(tag, items if depth < MAX_DEPTH else []), stop
+        return sequence_member(tag, items if depth < MAX_DEPTH else []), stop
 
     def _fragments(
         self,
@@ -378,7 +376,7 @@ class JsonWriter:
             found = group << 16 | element
             if found == SEQUENCE_DELIMITATION:
                 if vr in BINARY_VRS and position - start > INLINE_BYTES:
-                    return _bulk(tag, vr, place), position + 8
+                    return bulk_member(tag, vr, place), position + 8
                 value = self._data[start:position]
                 member = self._member(tag, vr, value, charset, encoding.little_endian, place)
                 return member, position + 8
@@ -399,39 +397,3 @@ class JsonWriter:
 
 _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _NOT_REMEMBERED = frozenset({b"SQ", b"UN", b""})
-
-
-def _bulk(tag: int, vr: str, place: str) -> str:
-    return f'"{tag:08X}":{{"vr":"{vr}","BulkDataURI":"{BULK_PREFIX}{place}{tag:08X}"}}'
-
-
-def _sequence_member(tag: int, items: list[str]) -> str:
-    if not items:
-        return f'"{tag:08X}":{{"vr":"SQ"}}'
-    return f'"{tag:08X}":{{"vr":"SQ","Value":[{",".join(items)}]}}'
-
-
-def _item_encoding(encoding: Encoding, data: bytes, start: int) -> Encoding:
-    """How an item is encoded: some writers switch to Implicit VR inside sequences (pydicom)."""
-    if not encoding.explicit_vr or start + 6 > len(data):
-        return encoding
-    if 0x40 < data[start + 4] < 0x5B and 0x40 < data[start + 5] < 0x5B:
-        return encoding
-    return Encoding(explicit_vr=False, little_endian=encoding.little_endian)
-
-
-def _charsets(value: bytes) -> tuple[str, ...]:
-    plain = _PLAIN_CHARSETS.get(value.rstrip(b" \0"))
-    if plain is not None:
-        return plain
-    from .json_odd_values import python_charsets
-
-    return python_charsets(value)
-
-
-_PLAIN_CHARSETS = {
-    b"": ASCII,
-    b"ISO_IR 6": ASCII,
-    b"ISO_IR 100": ("latin_1",),
-    b"ISO_IR 192": ("UTF8",),
-}

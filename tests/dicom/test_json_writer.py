@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mersey.codecs.errors import DicomError
 from mersey.engine.dicom.encoding import Encoding
-from mersey.engine.dicom.json_writer import INLINE_BYTES, JsonWriter
+from mersey.engine.dicom.json_members import INLINE_BYTES
+from mersey.engine.dicom.json_writer import JsonWriter
 
 EXPLICIT = Encoding(explicit_vr=True, little_endian=True)
 IMPLICIT = Encoding(explicit_vr=False, little_endian=True)

@@ -1,0 +1,64 @@
+"""The members of a DICOM JSON object as text, and what the items they hold are encoded in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .encoding import Encoding
+from .json_values import ASCII
+
+__all__ = [
+    "BULK_PREFIX",
+    "INLINE_BYTES",
+    "bulk_member",
+    "charsets_of",
+    "item_encoding",
+    "object_text",
+    "sequence_member",
+]
+
+BULK_PREFIX = "mersey-bulk:"
+"""Stands before the path of a bulk value, for the server to put its own address there."""
+
+INLINE_BYTES = 1024
+"""Longer binary values are bulk data."""
+
+_PLAIN_CHARSETS = {
+    b"": ASCII,
+    b"ISO_IR 6": ASCII,
+    b"ISO_IR 100": ("latin_1",),
+    b"ISO_IR 192": ("UTF8",),
+}
+
+
+def object_text(members: Mapping[int, str]) -> str:
+    """The JSON object of a data set, its members in the order of their tags."""
+    return f"{{{','.join([members[tag] for tag in sorted(members)])}}}"
+
+
+def bulk_member(tag: int, vr: str, place: str) -> str:
+    return f'"{tag:08X}":{{"vr":"{vr}","BulkDataURI":"{BULK_PREFIX}{place}{tag:08X}"}}'
+
+
+def sequence_member(tag: int, items: list[str]) -> str:
+    if not items:
+        return f'"{tag:08X}":{{"vr":"SQ"}}'
+    return f'"{tag:08X}":{{"vr":"SQ","Value":[{",".join(items)}]}}'
+
+
+def item_encoding(encoding: Encoding, data: bytes, start: int) -> Encoding:
+    """How an item is encoded: some writers switch to Implicit VR inside sequences (pydicom)."""
+    if not encoding.explicit_vr or start + 6 > len(data):
+        return encoding
+    if 0x40 < data[start + 4] < 0x5B and 0x40 < data[start + 5] < 0x5B:
+        return encoding
+    return Encoding(explicit_vr=False, little_endian=encoding.little_endian)
+
+
+def charsets_of(value: bytes) -> tuple[str, ...]:
+    plain = _PLAIN_CHARSETS.get(value.rstrip(b" \0"))
+    if plain is not None:
+        return plain
+    from .json_odd_values import python_charsets
+
+    return python_charsets(value)
