@@ -51,33 +51,38 @@ class Catalogue:
     forgets only its own.
     """
 
-    def __init__(self, database: Database, *, scope: str = "", anew: bool = False) -> None:
+    def __init__(
+        self, database: Database, *, scope: str = "", anew: bool = False, with_blobs: bool = False
+    ) -> None:
         self.database = database
         self.scope = scope
         try:
-            database.write(lambda connection: create_tables(connection, database, anew=anew))
+            database.write(
+                lambda connection: create_tables(
+                    connection, database, anew=anew, with_blobs=with_blobs
+                )
+            )
         except BaseException:
             database.close()
             raise
 
     @classmethod
-    def open(cls, path: Path, *, anew: bool = False) -> Self:
+    def open(cls, path: Path, *, anew: bool = False, with_blobs: bool = False) -> Self:
         """Open the SQLite catalogue at `path`, or make it.
 
-        One of another version of the schema is moved aside, as is any with `anew`, and
-        `needs_rebuild` is set: blobs that it knew are not known here.
+        One of another version of the schema is moved aside, as is any with `anew`. Then
+        `needs_rebuild` is set: blobs that it knew are not known here. `with_blobs` sets it too
+        where a catalogue is made: there are blobs already.
         """
         moved = prepare_file(path, anew=anew)
-        catalogue = cls(open_sqlite(path))
-        if moved:
-            catalogue._set_needs_rebuild(True)
-        return catalogue
+        return cls(open_sqlite(path), with_blobs=moved or with_blobs)
 
     @classmethod
-    def at(cls, url: str, *, scope: str = "", anew: bool = False) -> Self:
+    def at(cls, url: str, *, scope: str = "", anew: bool = False, with_blobs: bool = False) -> Self:
         """Open the catalogue in the PostgreSQL database at `url`, or make it there.
 
-        `anew` empties one that is there, and sets `needs_rebuild`.
+        `anew` empties one that is there, and sets `needs_rebuild`, as `with_blobs` does where
+        one is made.
 
         Raises
         ------
@@ -88,7 +93,7 @@ class Catalogue:
         ResourceError
             The database cannot be reached.
         """
-        return cls(open_postgres(url), scope=scope, anew=anew)
+        return cls(open_postgres(url), scope=scope, anew=anew, with_blobs=with_blobs)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -102,7 +107,8 @@ class Catalogue:
 
     def rebuilt(self) -> None:
         """Note that every blob is known now."""
-        self._set_needs_rebuild(False)
+        statement = update(versions).values(to_be_rebuilt=False)
+        self.database.write(lambda connection: connection.execute(statement), durable=True)
 
     def find(self, sop_instance_uid: str) -> Entry | None:
         """The instance of that UID; one primary key look-up, whatever the catalogue holds."""
@@ -295,10 +301,6 @@ class Catalogue:
     def totals(self) -> Totals:
         """How much there is of everything."""
         return count_totals(self.database)
-
-    def _set_needs_rebuild(self, needed: bool) -> None:
-        statement = update(versions).values(to_be_rebuilt=needed)
-        self.database.write(lambda connection: connection.execute(statement), durable=True)
 
     def _digests_in_place(self, made: Sequence[Rows]) -> dict[tuple[str, FileStamp], str]:
         """The digests of files in place that may hold the same bytes, by path and stamp."""

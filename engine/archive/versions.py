@@ -26,8 +26,12 @@ VERSION = SCHEMA_VERSION * 1000 + RECORD_VERSION
 _CREATING = "mersey: the tables"
 
 
-def create_tables(connection: Connection, database: Database, *, anew: bool) -> None:
+def create_tables(
+    connection: Connection, database: Database, *, anew: bool, with_blobs: bool
+) -> None:
     """Make the tables where there are none; `anew` drops those that are there first.
+
+    `with_blobs` says that there are blobs, which tables that are made now do not know.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def create_tables(connection: Connection, database: Database, *, anew: bool) -> 
     if found is None or anew:
         schema.create_all(connection)
         connection.execute(
-            versions.insert().values(version=VERSION, to_be_rebuilt=anew and found is not None)
+            versions.insert().values(version=VERSION, to_be_rebuilt=with_blobs or found is not None)
         )
 
 

@@ -180,6 +180,21 @@ def test_a_catalogue_is_made_anew_on_demand(tmp_path, url) -> None:
         catalogue.close()
 
 
+def test_a_catalogue_that_was_lost_is_to_be_rebuilt_from_the_blobs(tmp_path, url) -> None:
+    blob = tmp_path / "blobs" / "ab" / f"{'ab' * 32}.dcm"
+    blob.parent.mkdir(parents=True)
+    blob.touch()
+    for address in (None, url):
+        for _ in range(2):
+            catalogue = open_catalogue(tmp_path, address)
+            assert catalogue.needs_rebuild
+            catalogue.close()
+    (tmp_path / "other" / "blobs" / "ab").mkdir(parents=True)
+    empty = open_catalogue(tmp_path / "other")
+    assert not empty.needs_rebuild
+    empty.close()
+
+
 def test_postgres_refuses_another_version_and_says_what_to_do(url) -> None:
     first = Catalogue.at(url)
     first.store([make_stored("1.2.1.1")], on_conflict="reject")
