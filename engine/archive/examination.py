@@ -21,6 +21,7 @@ import zstandard
 from ...codecs.errors import MerseyError, ResourceError
 from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance
+from ..dicom.tags import SOP_INSTANCE_UID
 from ..transfer.body import FileSlice, FileStamp
 from .blobs import COMPRESSED, PLAIN
 from .entry import Entry, is_uid
@@ -149,6 +150,9 @@ def _refusal_of(instance: Instance, study_uid: str | None) -> Refusal | None:
         if not is_uid(uid):
             what = "it is no UID" if uid else "there is none"
             return Refusal("unreadable", f"its {name} UID cannot be taken: {what}", *known)
+    if instance.text(SOP_INSTANCE_UID) != instance.sop_instance_uid:
+        # The file meta alone names it: what is served would contradict its address.
+        return Refusal("unreadable", "its data set holds no SOP Instance UID that fits", *known)
     if study_uid is not None and instance.study_instance_uid != study_uid:
         return Refusal("mismatch", "it belongs to another study than the one addressed", *known)
     return None
