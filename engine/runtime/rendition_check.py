@@ -50,8 +50,10 @@ def check_rendition(work: RenditionCheck) -> str:
     """
     try:
         verify_rendition(read_rendition(work.path))
-    except (IntegrityError, FileNotFoundError) as error:
-        return str(error)
+    except FileNotFoundError:
+        return ""  # evicted meanwhile
+    except IntegrityError as error:
+        return str(error) if os.path.exists(work.path) else ""
     source = _instance(work.source)
     if source.layout.deflated:
         return ""  # its frames lie in the inflated stream; the digests have to do
