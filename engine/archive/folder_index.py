@@ -8,7 +8,7 @@ while the scan goes on. Blocks: a server runs it in a thread.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from .part_file import is_part_file
 
 __all__ = ["FolderIndex", "ScanProgress"]
 
-_BATCH_FILES = 32
+_BATCH_FILES = 128
 _BATCHES_AHEAD = 4
 
 
@@ -76,20 +76,63 @@ class FolderIndex:
         stop = stop or Event()
         progress = ScanProgress()
         visited: set[str] = set()
-        pending: dict[Future[list[IndexedFile]], _Batch] = {}
-        for batch in self._batches(progress, visited, stop):
-            pending[executor.submit(index_files, batch.folder, batch.names)] = batch
-            if len(pending) >= _BATCHES_AHEAD:
-                self._collect(pending, executor, progress, on_progress)
-        while pending and not stop.is_set():
-            self._collect(pending, executor, progress, on_progress)
-        for future in pending:
-            future.cancel()
+        folders = (found for root in self.roots for found in _walk(str(root), visited))
+        self._index(self._batches(folders, progress, stop), executor, progress, on_progress, stop)
         if not stop.is_set():
             self._forget_folders(visited, progress)
-            progress.done = True
+        if progress.gone and not stop.is_set():
+            self._find_moved(executor, progress, stop)
+        progress.done = not stop.is_set()
         on_progress(progress)
         return progress
+
+    def look_again(
+        self, paths: Iterable[str], *, executor: Executor, stop: Event | None = None
+    ) -> list[str]:
+        """Bring the catalogue up to date with `paths`, to which something has happened.
+
+        Of a file its folder is listed, of a folder all that is below it. What is not below a
+        root, or behind a link to a folder, is passed over.
+
+        Returns
+        -------
+        list[str]
+            The folders among `paths` of which nothing was known.
+        """
+        stop = stop or Event()
+        progress = ScanProgress()
+        known = set(self.catalogue.folders())
+        visited: set[str] = set()
+        new = []
+        found: list[tuple[str, dict[str, FileStamp]]] = []
+        for path in sorted(set(paths)):
+            if os.path.isdir(path) and not os.path.islink(path):
+                if self._holds(path):
+                    if path not in known:
+                        new.append(path)
+                    found += _walk(path, visited)
+                continue
+            if path in known or not os.path.lexists(path):
+                below = path + os.sep
+                gone = [one for one in known if one == path or one.startswith(below)]
+                self._forget(sorted(gone), progress)
+            folder = os.path.dirname(path)
+            if folder not in visited and self._holds(folder):
+                visited.add(folder)
+                try:
+                    stamps, _ = _listed(folder)
+                except OSError:
+                    continue  # it may not be read: what is known of it is kept
+                if stamps is None:
+                    self._forget([folder], progress)
+                else:
+                    found.append((folder, stamps))
+        # All that is gone goes first: a file that moved is no duplicate of itself.
+        batches = list(self._batches(found, progress, stop))
+        self._index(batches, executor, progress, lambda _: None, stop)
+        if progress.gone and not stop.is_set():
+            self._find_moved(executor, progress, stop)
+        return new
 
     def refresh(self, entry: Entry) -> None:
         """Look at the file of `entry` again, because it is not what it was."""
@@ -100,22 +143,72 @@ class FolderIndex:
         else:
             self.catalogue.add([found])
 
-    def _batches(self, progress: ScanProgress, visited: set[str], stop: Event) -> Iterator[_Batch]:
-        """What is to be looked at; ends early when `stop` is set."""
-        for root in self.roots:
-            for folder, stamps in _walk(str(root), visited):
-                if stop.is_set():
-                    return
-                known = self.catalogue.known_files(folder)
-                gone = [name for name in known if name not in stamps]
-                if gone:
-                    self.catalogue.forget(folder, gone)
-                    progress.gone += len(gone)
-                progress.seen += len(stamps)
-                changed = [name for name in sorted(stamps) if _is_new(stamps[name], known, name)]
-                progress.unchanged += len(stamps) - len(changed)
-                for start in range(0, len(changed), _BATCH_FILES):
-                    yield _Batch(folder, tuple(changed[start : start + _BATCH_FILES]))
+    def _index(
+        self,
+        batches: Iterable[_Batch],
+        executor: Executor,
+        progress: ScanProgress,
+        on_progress: Callable[[ScanProgress], None],
+        stop: Event,
+    ) -> None:
+        """Have `batches` read, and put what is found into the catalogue."""
+        pending: dict[Future[list[IndexedFile]], _Batch] = {}
+        for batch in batches:
+            if stop.is_set():
+                break
+            pending[executor.submit(index_files, batch.folder, batch.names)] = batch
+            if len(pending) >= _BATCHES_AHEAD:
+                self._collect(pending, executor, progress, on_progress)
+        while pending and not stop.is_set():
+            self._collect(pending, executor, progress, on_progress)
+        for future in pending:
+            future.cancel()
+
+    def _batches(
+        self,
+        folders: Iterable[tuple[str, dict[str, FileStamp]]],
+        progress: ScanProgress,
+        stop: Event,
+    ) -> Iterator[_Batch]:
+        """What is to be looked at; ends early when `stop` is set. Forgets what is gone."""
+        for folder, stamps in folders:
+            if stop.is_set():
+                return
+            known = self.catalogue.known_files(folder)
+            gone = [name for name in known if name not in stamps]
+            if gone:
+                self.catalogue.forget(folder, gone)
+                progress.gone += len(gone)
+            progress.seen += len(stamps)
+            changed = [name for name in sorted(stamps) if _is_new(stamps[name], known, name)]
+            progress.unchanged += len(stamps) - len(changed)
+            for start in range(0, len(changed), _BATCH_FILES):
+                yield _Batch(folder, tuple(changed[start : start + _BATCH_FILES]))
+
+    def _find_moved(self, executor: Executor, progress: ScanProgress, stop: Event) -> None:
+        """Look for the files that took the place of those that are gone.
+
+        They were seen while the others still held their instances, and were forgotten with them.
+        """
+        second = ScanProgress()
+        visited: set[str] = set()
+        folders = (found for root in self.roots for found in _walk(str(root), visited))
+        self._index(self._batches(folders, second, stop), executor, second, lambda _: None, stop)
+        progress.instances += second.instances
+        progress.duplicates = max(progress.duplicates - second.instances, 0) + second.duplicates
+        progress.other += second.other
+        progress.broken += second.broken
+
+    def _holds(self, folder: str) -> bool:
+        """Whether a scan comes by `folder`: below a root, and by no link."""
+        for root in map(str, self.roots):
+            if folder == root:
+                return True
+            if folder.startswith(root.rstrip(os.sep) + os.sep):
+                below = os.path.relpath(folder, root)
+                if os.path.realpath(folder) == os.path.join(os.path.realpath(root), below):
+                    return True
+        return False
 
     def _collect(
         self,
@@ -145,11 +238,13 @@ class FolderIndex:
         on_progress(progress)
 
     def _forget_folders(self, visited: set[str], progress: ScanProgress) -> None:
-        for folder in self.catalogue.folders():
-            if folder not in visited:
-                names = list(self.catalogue.known_files(folder))
-                self.catalogue.forget(folder, names)
-                progress.gone += len(names)
+        self._forget([one for one in self.catalogue.folders() if one not in visited], progress)
+
+    def _forget(self, folders: Iterable[str], progress: ScanProgress) -> None:
+        for folder in folders:
+            names = list(self.catalogue.known_files(folder))
+            self.catalogue.forget(folder, names)
+            progress.gone += len(names)
 
 
 def _singly(batch: _Batch, executor: Executor, error: MerseyError) -> list[IndexedFile]:
@@ -184,22 +279,34 @@ def _walk(root: str, visited: set[str]) -> Iterator[tuple[str, dict[str, FileSta
         if folder in visited:
             continue
         visited.add(folder)
-        stamps: dict[str, FileStamp] = {}
-        below = []
         try:
-            with os.scandir(folder) as listing:
-                for item in listing:
-                    if item.is_dir(follow_symlinks=False):
-                        below.append(item.path)
-                    elif (stamp := _stamp(item)) is not None:
-                        stamps[item.name] = stamp
-        except FileNotFoundError:
-            visited.discard(folder)
-            continue
+            stamps, below = _listed(folder)
         except OSError:
+            continue
+        if stamps is None:
+            visited.discard(folder)
             continue
         waiting += sorted(below, reverse=True)
         yield folder, stamps
+
+
+def _listed(folder: str) -> tuple[dict[str, FileStamp] | None, list[str]]:
+    """The regular files of a folder, and the folders in it; None where there is no such folder.
+
+    Raises OSError where the folder may not be read.
+    """
+    stamps: dict[str, FileStamp] = {}
+    below = []
+    try:
+        with os.scandir(folder) as listing:
+            for item in listing:
+                if item.is_dir(follow_symlinks=False):
+                    below.append(item.path)
+                elif (stamp := _stamp(item)) is not None:
+                    stamps[item.name] = stamp
+    except (FileNotFoundError, NotADirectoryError):
+        return None, []
+    return stamps, below
 
 
 def _stamp(item: os.DirEntry[str]) -> FileStamp | None:

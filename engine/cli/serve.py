@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .default_store import default_store
 from .terminal import count, printable
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ def command(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow the folders: serve what changes in them.")
+    ] = False,
     origin: Annotated[
         list[str] | None,
         typer.Option(help="Whose web pages may read the answers; by default any."),
@@ -86,23 +89,19 @@ def command(
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values of patients
     settings = ServeSettings(
         folders=tuple(folders or ()),
-        store=store or _default_store(),
+        store=store or default_store(),
         host=host,
         port=port,
         jobs=jobs,
         origins=tuple(origin or ("*",)),
         catalogue=catalogue,
+        watch=watch,
         cache_bytes=None if cache_size is None else parse_byte_size(cache_size),
         prebuild=prebuild,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, on_listening=_announce, on_scan=_ScanReport()))
     _say("stopped")
-
-
-def _default_store() -> Path:
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "mersey"
 
 
 def _announce(address: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ...codecs.errors import MerseyError
@@ -26,11 +26,21 @@ _GONE_KEPT = 4096
 
 
 class Holdings:
-    """The catalogue and its folders, as requests see them. For one event loop."""
+    """The catalogue and its folders, as requests see them. For one event loop.
 
-    def __init__(self, catalogue: Catalogue, index: FolderIndex) -> None:
+    `on_gone` is called with the path of a file that is found gone: it may lie elsewhere now.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        index: FolderIndex,
+        *,
+        on_gone: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.catalogue = catalogue
         self._index = index
+        self._on_gone = on_gone
         self._held: BoundedCache[str, Entry] = BoundedCache(limit_bytes=_CACHE_BYTES, weigh=_weight)
         self._gone: BoundedCache[str, bool] = BoundedCache(
             limit_bytes=_GONE_KEPT, weigh=lambda _: 1
@@ -64,7 +74,9 @@ class Holdings:
         require_uid(study_uid)
         if series_uid is not None:
             require_uid(series_uid)
-        found = await asyncio.to_thread(self._current_entries, study_uid, series_uid)
+        found, gone = await asyncio.to_thread(self._current_entries, study_uid, series_uid)
+        for path in gone:
+            self._on_gone(path)
         if not found:
             what = "study" if series_uid is None else "series"
             raise RefusedError(f"no such {what}", reason=Reason.NOT_FOUND)
@@ -79,6 +91,7 @@ class Holdings:
             raise RefusedError("no such instance", reason=Reason.NOT_FOUND)
         if not is_current(entry):
             self._gone.put(instance_uid, True)
+            self._on_gone(entry.path)
             self._held.drop(instance_uid)
             raise RefusedError("the file of this instance is gone", reason=Reason.GONE)
         self._gone.drop(instance_uid)
@@ -95,15 +108,19 @@ class Holdings:
         # Where the instance went with its file, the old entry says what there was.
         return entry if renewed is None else renewed
 
-    def _current_entries(self, study_uid: str, series_uid: str | None) -> list[Entry]:
+    def _current_entries(
+        self, study_uid: str, series_uid: str | None
+    ) -> tuple[list[Entry], list[str]]:
+        """The entries whose files are there, indexed anew where need be; the paths that are not."""
         entries = self.catalogue.entries(study_uid, series_uid)
         changed = [entry for entry in entries if not is_current(entry)]
         if not changed:
-            return entries
+            return entries, []
         for entry in changed:
             self._index.refresh(entry)
         entries = self.catalogue.entries(study_uid, series_uid)
-        return [entry for entry in entries if is_current(entry)]
+        gone = [entry.path for entry in changed if not os.path.lexists(entry.path)]
+        return [entry for entry in entries if is_current(entry)], gone
 
 
 def require_uid(text: str) -> None:

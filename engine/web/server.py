@@ -8,20 +8,18 @@ returns, and what was being built goes on from its part file next time.
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from ...codecs import kernels
-from ...codecs.errors import MerseyError, ResourceError, UsageError
+from ...codecs.errors import MerseyError, UsageError
 from ..archive.catalogue import Catalogue
 from ..archive.catalogues import forget_other_folders, open_catalogue
 from ..archive.folder_index import FolderIndex, ScanProgress
@@ -29,6 +27,7 @@ from ..archive.newest import newest_first
 from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
 from ..runtime.byte_budget import ByteBudget
+from ..runtime.folder_watch import FolderWatch
 from ..runtime.frame_run import warm
 from ..runtime.worker_pool import WorkerPool
 from .app import Service, build_app
@@ -42,8 +41,6 @@ __all__ = ["ServeSettings", "serve"]
 _BUDGET_BYTES = 96 << 20
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 65
-_SCAN_AGAIN_S = 2.0
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +48,7 @@ class ServeSettings:
     """What to serve, and where; `origins` are whose pages may read the answers.
 
     `catalogue` is the URL of one that servers share; without it, it is a file in `store`.
+    With `watch` the folders are followed as they change.
     `cache_bytes` bounds the renditions; `prebuild` has them made before they are asked for.
     """
 
@@ -61,6 +59,7 @@ class ServeSettings:
     jobs: int | None = None
     origins: tuple[str, ...] = ("*",)
     catalogue: str | None = None
+    watch: bool = False
     cache_bytes: int | None = None
     prebuild: bool = False
 
@@ -123,8 +122,15 @@ async def _run(
         cache=_cache(settings),
         every=(lambda: newest_first(catalogue)) if settings.prebuild else None,
     )
+    folders = FolderWatch(
+        index,
+        executor=builds,
+        follow=settings.watch,
+        on_scan=on_scan,
+        on_indexed=builder.look_again,
+    )
     service = Service(
-        holdings=Holdings(catalogue, index),
+        holdings=Holdings(catalogue, index, on_gone=folders.notice),
         frames=FrameSource(renditions, executor=requests, builder=builder),
         metadata=MetadataSource(catalogue, executor=requests),
         executor=requests,
@@ -134,7 +140,7 @@ async def _run(
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(builder.run()),
-                group.create_task(_scan_and_build(index, builds, on_scan, builder)),
+                group.create_task(folders.run()),
                 group.create_task(_warm(requests, builds)),
             ]
             on_listening(_address(listener))
@@ -152,38 +158,6 @@ def _cache(settings: ServeSettings) -> RenditionCache:
     if limit_bytes is None:
         limit_bytes = default_cache_bytes(root)
     return RenditionCache(root, limit_bytes=limit_bytes)
-
-
-async def _scan_and_build(
-    index: FolderIndex,
-    executor: WorkerPool,
-    on_scan: Callable[[ScanProgress], None],
-    builder: RenditionBuilder,
-) -> None:
-    await _scan(index, executor, on_scan)
-    builder.look_again()
-
-
-async def _scan(
-    index: FolderIndex, executor: WorkerPool, on_scan: Callable[[ScanProgress], None]
-) -> None:
-    """Scan the folders; from the start again where the catalogue failed in between."""
-    stop = Event()
-    while True:
-        thread = asyncio.ensure_future(
-            asyncio.to_thread(index.scan, executor=executor, on_progress=on_scan, stop=stop)
-        )
-        try:
-            await asyncio.shield(thread)
-            return
-        except ResourceError as error:
-            _log.warning("the scan of the folders begins anew: %s", error)
-            await asyncio.sleep(_SCAN_AGAIN_S)
-        except asyncio.CancelledError:
-            stop.set()
-            with suppress(ResourceError):
-                await thread  # it stops after the batch it is at
-            raise
 
 
 async def _warm(requests: WorkerPool, builds: WorkerPool) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -76,8 +77,9 @@ class Client:
 class RunningServer:
     """`mersey serve` in a thread of its own, stopped by cancelling."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
+    def __init__(self, folder: Path, store: Path, **settings: Any) -> None:
         self._folder, self._store = folder, store
+        self._settings = settings
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -102,7 +104,7 @@ class RunningServer:
 
         async def main() -> None:
             self._loop = asyncio.get_running_loop()
-            settings = ServeSettings((self._folder,), self._store, port=0, jobs=1)
+            settings = ServeSettings((self._folder,), self._store, port=0, jobs=1, **self._settings)
             self._task = asyncio.create_task(
                 serve(settings, on_listening=self._on_listening, on_scan=self._on_scan)
             )
