@@ -20,11 +20,11 @@ from ..transfer.body import BlobSlice, FileSlice, FileStamp
 __all__ = ["Entry", "is_uid", "stamp_of"]
 
 _MAX_INTEGER = (1 << 63) - 1  # databases' integers are signed, inodes are not
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(?:\.[0-9]+)*")
 
 
 def is_uid(text: str) -> bool:
-    """Whether `text` is made as UIDs are (PS3.5 §9.1): digits and dots, at most 64.
+    """Whether `text` is made as UIDs are (PS3.5 §9.1): numbers between dots, at most 64 characters.
 
     Components with leading zeros are not allowed, but exist.
     """
