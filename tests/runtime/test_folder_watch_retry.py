@@ -7,11 +7,13 @@ import asyncio
 import pytest
 from mersey.codecs.errors import ResourceError
 from mersey.engine.archive.folder_index import ScanProgress
-from mersey.engine.web import server
+from mersey.engine.runtime import folder_watch
 
 
 class FailingIndex:
     """Fails so often, then scans."""
+
+    roots = ()
 
     def __init__(self, failures: int) -> None:
         self.failures, self.scans = failures, 0
@@ -28,9 +30,21 @@ class FailingIndex:
 def test_a_scan_begins_anew_where_the_catalogue_failed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(server, "_SCAN_AGAIN_S", 0.0)
+    monkeypatch.setattr(folder_watch, "_AGAIN_S", 0.0)
     index = FailingIndex(2)
     told: list[ScanProgress] = []
-    asyncio.run(server._scan(index, None, told.append))
+
+    async def main() -> None:
+        indexed = asyncio.Event()
+        watch = folder_watch.FolderWatch(
+            index, executor=None, follow=False, on_scan=told.append, on_indexed=indexed.set
+        )
+        task = asyncio.create_task(watch.run())
+        await asyncio.wait_for(indexed.wait(), 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
     assert (index.scans, len(told)) == (3, 1)
-    assert caplog.text.count("begins anew") == 2
+    assert caplog.text.count("looked at again") == 2
