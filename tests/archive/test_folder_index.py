@@ -218,3 +218,42 @@ def test_metadata_of_another_version_of_a_file_is_not_kept(catalogue, folder, th
     assert renewed is not None
     catalogue.keep_metadata({"1.2.1.1": (renewed.stamp, b"new")})
     assert catalogue.metadata(["1.2.1.1", "9"]) == {"1.2.1.1": b"new"}
+
+
+def test_a_file_that_moved_to_a_folder_that_is_scanned_first_is_found(
+    catalogue: Catalogue, folder: Path, threads: Executor
+) -> None:
+    index = FolderIndex(catalogue, [folder])
+    index.scan(executor=threads)
+    (folder / "a").mkdir()
+    (folder / "d1" / "1.dcm").rename(folder / "a" / "1.dcm")
+    index.scan(executor=threads)
+    entry = catalogue.find("1.2.1.1")
+    assert entry is not None
+    assert entry.path == str(folder / "a" / "1.dcm")
+
+
+def test_a_second_look_at_some_paths_leaves_the_rest_alone(
+    catalogue: Catalogue, folder: Path, threads: Executor
+) -> None:
+    index = FolderIndex(catalogue, [folder])
+    index.scan(executor=threads)
+    write(folder / "new" / "9.dcm", "1.2.1.9")
+    write(folder / "d0" / "8.dcm", "1.2.1.8")
+    assert index.look_again([str(folder / "new")], executor=threads) == [str(folder / "new")]
+    assert catalogue.find("1.2.1.9") is not None
+    assert catalogue.find("1.2.1.8") is None
+    assert index.look_again([str(folder / "d0" / "8.dcm")], executor=threads) == []
+    assert catalogue.find("1.2.1.8") is not None
+
+
+def test_what_lies_outside_or_behind_a_link_is_passed_over(
+    catalogue: Catalogue, folder: Path, threads: Executor, tmp_path: Path
+) -> None:
+    write(tmp_path / "outside" / "9.dcm", "1.2.1.9")
+    (folder / "link").symlink_to(tmp_path / "outside")
+    index = FolderIndex(catalogue, [folder])
+    index.look_again(
+        [str(tmp_path / "outside" / "9.dcm"), str(folder / "link" / "9.dcm")], executor=threads
+    )
+    assert catalogue.find("1.2.1.9") is None
