@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ...codecs.errors import FormatError
 from ...codecs.surgery import reduce_codestream
-from ..transfer.body import FileSlice, Segment
+from ..transfer.body import FileSlice
 
 __all__ = ["FrameReduce", "reduce_frame"]
 
@@ -19,7 +19,7 @@ __all__ = ["FrameReduce", "reduce_frame"]
 class FrameReduce:
     """A frame's bytes, end to end, and how often its image is to be halved."""
 
-    parts: tuple[Segment, ...]
+    parts: tuple[bytes | FileSlice, ...]
     reduce: int
 
     @property
@@ -46,7 +46,7 @@ def reduce_frame(work: FrameReduce) -> bytes:
     return reduce_codestream(b"".join(map(_read, work.parts)), reduce=work.reduce)
 
 
-def _read(part: Segment) -> bytes:
+def _read(part: bytes | FileSlice) -> bytes:
     if isinstance(part, bytes):
         return part
     descriptor = os.open(part.path, os.O_RDONLY | os.O_CLOEXEC)

@@ -18,11 +18,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...codecs.errors import MerseyError
+from ..archive.blobs import BlobStore
 from ..archive.entry import Entry
 from ..archive.levels import Level
 from ..runtime.intake import Intake
 from .bulk_data import answer_bulk_data
 from .capabilities import describe_capabilities
+from .commitment import Commitments
 from .cors import Cors
 from .frame_source import FrameSource
 from .frames import answer_frames
@@ -31,6 +33,7 @@ from .metadata import MetadataSource, answer_metadata
 from .qido import answer_search
 from .rendered import answer_rendered, answer_thumbnail
 from .requests import ROOT
+from .responses import BodyResponse
 from .status import error_response
 from .store_request import answer_store
 from .wado import answer_instances
@@ -52,6 +55,8 @@ class Service:
     metadata: MetadataSource
     executor: Executor
     intake: Intake | None = None
+    commitments: Commitments | None = None
+    blobs: BlobStore | None = None
 
 
 def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp:
@@ -90,6 +95,12 @@ def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp
             Route(ROOT + path, _answered(_store, service), methods=["POST"])
             for path in ("/studies", study)
         ]
+    if service.commitments is not None:
+        path = f"{ROOT}/commitment-requests/{{transaction}}"
+        routes += [
+            Route(path, _answered(_request_commitment, service), methods=["POST"]),
+            Route(path, _answered(_commitment, service), methods=["GET"]),
+        ]
     routes += [
         Route(path, _capabilities, methods=["OPTIONS", "GET"]) for path in ("/", ROOT, f"{ROOT}/")
     ]
@@ -103,7 +114,10 @@ def _answered(handler: _Handler, service: Service) -> Callable[[Request], Awaita
 
     async def endpoint(request: Request) -> Response:
         try:
-            return await handler(request, service)  # type: ignore[return-value]
+            answer = await handler(request, service)
+            if isinstance(answer, BodyResponse):
+                answer = answer.reading(service.blobs)
+            return answer  # type: ignore[return-value]
         except MerseyError as error:
             return error_response(error, with_body=with_body)
 
@@ -176,6 +190,16 @@ async def _store(request: Request, service: Service) -> ASGIApp:
     return await answer_store(
         request, study_uid=request.path_params.get("study"), intake=service.intake
     )
+
+
+async def _request_commitment(request: Request, service: Service) -> ASGIApp:
+    assert service.commitments is not None
+    return await service.commitments.request(request, request.path_params["transaction"])
+
+
+async def _commitment(request: Request, service: Service) -> ASGIApp:
+    assert service.commitments is not None
+    return await service.commitments.result(request.path_params["transaction"])
 
 
 def _search(level: Level) -> _Handler:

@@ -8,29 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 
-from ...codecs.errors import MerseyError
+from ...codecs.errors import IntegrityError, MerseyError
 from ...codecs.pixels import Buffer
+from ..archive.blobs import BlobStore
 from ..archive.entry import stamp_of
-from ..transfer.body import Body, FileSlice
+from ..transfer.body import BlobSlice, Body, FileSlice, Segment
 from .status import Reason, RefusedError
 
-__all__ = ["PIECE_BYTES", "pieces", "read_whole"]
+__all__ = ["PIECE_BYTES", "pieces", "read_blobs", "read_whole"]
 
 PIECE_BYTES = 256 << 10
 
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux 4.14; 0 elsewhere
 
 
-async def pieces(body: Body) -> AsyncGenerator[Buffer]:
+async def pieces(body: Body, *, blobs: BlobStore | None = None) -> AsyncGenerator[Buffer]:
     """Yield the bytes of `body` in order, at most `PIECE_BYTES` at a time.
+
+    `blobs` is where its blobs are; one piece of a blob is read ahead.
 
     Raises
     ------
     RefusedError
         A file is gone, or is no longer the one that was meant. What was yielded before is
         right.
+    IntegrityError
+        A blob is gone, or shorter than it was.
     """
     files = _OpenFile()
     try:
@@ -38,6 +43,9 @@ async def pieces(body: Body) -> AsyncGenerator[Buffer]:
             if isinstance(segment, FileSlice):
                 async for piece in _file_pieces(files, segment):
                     yield piece
+            elif isinstance(segment, BlobSlice):
+                async for blob_piece in _blob_pieces(blobs, segment):
+                    yield blob_piece
             else:
                 for start in range(0, len(segment), PIECE_BYTES):
                     yield segment[start : start + PIECE_BYTES]
@@ -45,9 +53,23 @@ async def pieces(body: Body) -> AsyncGenerator[Buffer]:
         files.close()
 
 
-async def read_whole(body: Body) -> bytes:
+async def read_whole(body: Body, *, blobs: BlobStore | None = None) -> bytes:
     """All bytes of a short `body`."""
-    return b"".join([bytes(piece) async for piece in pieces(body)])
+    return b"".join([bytes(piece) async for piece in pieces(body, blobs=blobs)])
+
+
+async def read_blobs(
+    segments: Iterable[Segment], *, blobs: BlobStore | None
+) -> tuple[bytes | FileSlice, ...]:
+    """`segments` for a process that has no store: slices of blobs are their bytes."""
+    return tuple(
+        [
+            await read_whole(Body.of([segment], etag=""), blobs=blobs)
+            if isinstance(segment, BlobSlice)
+            else segment
+            for segment in segments
+        ]
+    )
 
 
 class _OpenFile:
@@ -101,6 +123,35 @@ async def _file_pieces(files: _OpenFile, wanted: FileSlice) -> AsyncGenerator[Bu
         files.check()
         yield piece
         position += len(piece)
+
+
+async def _blob_pieces(blobs: BlobStore | None, wanted: BlobSlice) -> AsyncGenerator[bytes]:
+    """The bytes of a blob, read in a thread: the next piece while the last one is sent."""
+    if blobs is None:
+        raise IntegrityError("there is no store to read the blob from")
+    end = wanted.offset_bytes + wanted.length_bytes
+
+    def begin(position: int) -> asyncio.Future[bytes]:
+        length_bytes = min(PIECE_BYTES, end - position)
+        return asyncio.ensure_future(
+            asyncio.to_thread(blobs.read_at, wanted.key, position, length_bytes)
+        )
+
+    position = wanted.offset_bytes
+    ahead = begin(position)
+    try:
+        while True:
+            piece = await ahead
+            if len(piece) < min(PIECE_BYTES, end - position):
+                raise IntegrityError("the blob is shorter than it was")
+            position += len(piece)
+            if position == end:
+                break
+            ahead = begin(position)
+            yield piece
+        yield piece
+    finally:
+        ahead.cancel()
 
 
 async def _fill(descriptor: int, piece: bytearray, offset_bytes: int) -> None:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from ...codecs.codestream import CodestreamLayout, reduced_size, scan_codestream
 from ...codecs.errors import CodestreamError, UnsupportedError, UsageError
 from ...codecs.syntaxes import EXPLICIT_LE
+from ..archive.blobs import BlobStore
 from ..archive.entry import Entry
 from ..transfer.body import Body, Segment
 from .file_reading import read_whole
@@ -87,7 +88,7 @@ async def reduced_frames(
     if wanted.reduce == 0:
         return frames, 0
     levels = {
-        await _level(frame, index, choice, wanted)
+        await _level(frame, index, choice, wanted, blobs=source.blobs)
         for frame, index in zip(frames, indices, strict=True)
     }
     if levels in ({0}, set()) or len(levels) > 1:
@@ -100,8 +101,15 @@ async def reduced_frames(
     return reduced, level
 
 
-async def _level(frame: tuple[Segment, ...], index: int, choice: Choice, wanted: Reduction) -> int:
-    layout = None if choice.uid == EXPLICIT_LE else await _main_header(frame)
+async def _level(
+    frame: tuple[Segment, ...],
+    index: int,
+    choice: Choice,
+    wanted: Reduction,
+    *,
+    blobs: BlobStore | None,
+) -> int:
+    layout = None if choice.uid == EXPLICIT_LE else await _main_header(frame, blobs)
     if wanted.reduce is None:
         assert wanted.size is not None
         return 0 if layout is None else _smallest_cover(layout, *wanted.size)
@@ -125,10 +133,12 @@ def _smallest_cover(layout: CodestreamLayout, columns: int, rows: int) -> int:
     return 0
 
 
-async def _main_header(frame: tuple[Segment, ...]) -> CodestreamLayout | None:
+async def _main_header(
+    frame: tuple[Segment, ...], blobs: BlobStore | None
+) -> CodestreamLayout | None:
     """The layout as the first bytes of a frame tell it; None where they do not."""
     body = Body.of(frame, etag="")
-    head = await read_whole(body.slice(0, min(_HEAD_BYTES, body.length_bytes)))
+    head = await read_whole(body.slice(0, min(_HEAD_BYTES, body.length_bytes)), blobs=blobs)
     try:
         return scan_codestream(head, complete=False)
     except (CodestreamError, UnsupportedError):

@@ -25,6 +25,7 @@ from ...codecs.errors import (
 )
 from ...codecs.pixels import PixelFormat
 from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
+from ..archive.blobs import BlobStore
 from ..archive.bounded_cache import BoundedCache
 from ..archive.entry import Entry
 from ..archive.renditions import Rendition, RenditionStore
@@ -34,6 +35,7 @@ from ..runtime.picture import PictureWork, make_picture
 from ..runtime.rearranging import PROGRESSIVE
 from ..runtime.submission import run_frames, submit
 from ..transfer.body import Segment
+from .file_reading import read_blobs
 from .frame_forms import lies_explicit, planes_needed, rendition_key_for
 from .holdings import reading
 from .rendition_builder import RenditionBuilder
@@ -53,8 +55,14 @@ class FrameSource:
     """Frames in the transfer syntaxes that they are asked for in. For one event loop."""
 
     def __init__(
-        self, renditions: RenditionStore, *, executor: Executor, builder: RenditionBuilder
+        self,
+        renditions: RenditionStore,
+        *,
+        executor: Executor,
+        builder: RenditionBuilder,
+        blobs: BlobStore | None = None,
     ) -> None:
+        self.blobs = blobs
         self._renditions = renditions
         self._executor = executor
         self._builder = builder
@@ -114,8 +122,8 @@ class FrameSource:
         """
 
         async def make() -> bytes:
-            work = FrameReduce(frame, reduce)
             with reading(entry):
+                work = FrameReduce(await read_blobs(frame, blobs=self.blobs), reduce)
                 future = submit(self._executor, work.time_limit_s, reduce_frame, work)
                 return await asyncio.wrap_future(future)
 

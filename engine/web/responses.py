@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
+from typing import Self
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from ...codecs.errors import MerseyError
 from ...codecs.pixels import Buffer
+from ..archive.blobs import BlobStore
 from ..transfer.body import Body
 from ..transfer.conditions import Condition, evaluate, range_applies
 from ..transfer.multipart import boundary_of
@@ -45,6 +47,12 @@ class BodyResponse:
         self.content_type = content_type
         self.headers = dict(headers or {})
         self._error_has_body = error_has_body
+        self._blobs: BlobStore | None = None
+
+    def reading(self, blobs: BlobStore | None) -> Self:
+        """This answer, with the store that the blobs of its body are read from."""
+        self._blobs = blobs
+        return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = Headers(scope=scope)
@@ -110,7 +118,7 @@ class BodyResponse:
         receive: Receive,
         send: Send,
     ) -> None:
-        stream = pieces(body)
+        stream = pieces(body, blobs=self._blobs)
         try:
             # What can go wrong mostly does so here, where another status can still be sent.
             first = await anext(stream)
