@@ -63,20 +63,23 @@ def take_stats(blobs: BlobStore, catalogue: Catalogue, folder: Path) -> Stats:
     with catalogue.database.reading() as connection:
         oldest, newest = connection.execute(select(func.min(column), func.max(column))).one()
     return Stats(
-        totals.studies,
-        totals.series,
-        totals.instances,
-        totals.instances_in_place,
-        totals.blobs,
-        totals.blob_bytes,
-        kept_blobs,
-        kept_bytes,
-        compressed,
-        *(_held(folder / name) for name in (RENDITIONS, COPIES, QUARANTINE, UPLOADS)),
-        None if oldest is None else oldest / 1e9,
-        None if newest is None else newest / 1e9,
-        catalogue.needs_rebuild,
-        time.time(),
+        studies=totals.studies,
+        series=totals.series,
+        instances=totals.instances,
+        instances_in_place=totals.instances_in_place,
+        blobs=totals.blobs,
+        blob_bytes=totals.blob_bytes,
+        kept_blobs=kept_blobs,
+        kept_bytes=kept_bytes,
+        compressed_blobs=compressed,
+        renditions=_held(folder / RENDITIONS),
+        copies=_held(folder / COPIES),
+        quarantine=_held(folder / QUARANTINE),
+        uploads=_held(folder / UPLOADS),
+        oldest_s=None if oldest is None else oldest / 1e9,
+        newest_s=None if newest is None else newest / 1e9,
+        needs_rebuild=catalogue.needs_rebuild,
+        taken_s=time.time(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -158,3 +159,35 @@ def test_export_writes_what_is_named_and_refuses_what_there_is_not(
 def test_a_folder_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     pytest.importorskip("mersey.engine.archive.blob_stores")
     assert run("stats", "--store", tmp_path / "none")[0] == 2
+
+
+def test_blobs_alone_give_an_archive_whose_damage_is_found_and_set_aside(
+    sample_study, tmp_path: Path
+) -> None:
+    pytest.importorskip("mersey.engine.archive.blob_stores")
+    store = tmp_path / "store"
+    paths = []
+    for source in sample_study.ct_series:
+        data = source.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        path = store / "blobs" / digest[:2] / f"{digest}.dcm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        paths.append(path)
+    there = ("--store", store, "--jobs", "1", "--json")
+    code, text = run("rebuild", *there)
+    assert (code, json.loads(text)["instances"]) == (0, 3)
+    code, text = run("verify", *there)
+    assert (code, json.loads(text)["findings"]) == (0, [])
+    flip(paths[0], 3000)
+    code, text = run("verify", *there)
+    (finding,) = json.loads(text)["findings"]
+    assert (code, finding["found"], finding["repair"]) == (1, "damaged", "put into quarantine")
+    assert not paths[0].exists()
+    code, text = run("stats", "--store", store, "--json")
+    assert (json.loads(text)["quarantine"][0], json.loads(text)["instances"]) == (1, 3)
+    code, text = run("gc", "--store", store, "--grace-hours", "0", "--json")
+    assert json.loads(text)["blobs"]["count"] == 0
+    code, text = run("export", tmp_path / "out", "--store", store, "--all", "--json")
+    assert code == 1
+    assert (len(json.loads(text)["files"]), len(json.loads(text)["failed"])) == (2, 1)
