@@ -22,7 +22,7 @@ def is_kept(tag: str) -> bool:
 
 
 def fields_of(metadata: bytes, tags: frozenset[str]) -> list[str]:
-    """The members of `tags`, ``"tag":{…}``, that compressed metadata holds; none where it is bad."""
+    """The members of `tags`, ``"tag":{…}``, in compressed metadata; none where it is bad."""
     try:
         members = json.loads(unpack_metadata(metadata))
     except (MerseyError, ValueError, zstandard.ZstdError):
