@@ -55,7 +55,7 @@ def open_store(
     """The archive there; UsageError where there is none."""
     from ...codecs.errors import UsageError
     from ..archive.blob_stores import open_blobs
-    from ..archive.catalogues import open_catalogue
+    from ..archive.catalogues import CATALOGUE_NAME, open_catalogue
     from .default_store import default_store
 
     place = store or str(default_store())
@@ -63,6 +63,10 @@ def open_store(
     if not folder.is_dir():
         raise UsageError(f"{folder} is no store")
     opened = OpenStore(place, folder, open_blobs(place, local=folder))
+    is_lost = catalogue is None and not (folder / CATALOGUE_NAME).exists()
+    if is_lost and next(iter(opened.blobs.keys()), None) is not None:
+        # A new one would know no blob, and a collection take them all.
+        raise UsageError(f"{folder} has blobs and no catalogue: `mersey store rebuild` first")
     held = open_catalogue(folder, catalogue)
     try:
         yield opened, held

@@ -175,6 +175,8 @@ def test_blobs_alone_give_an_archive_whose_damage_is_found_and_set_aside(
         path.write_bytes(data)
         paths.append(path)
     there = ("--store", store, "--jobs", "1", "--json")
+    assert run("gc", "--store", store, "--grace-hours", "0")[0] == 2  # it would take all
+    assert all(path.exists() for path in paths)
     code, text = run("rebuild", *there)
     assert (code, json.loads(text)["instances"]) == (0, 3)
     code, text = run("verify", *there)
