@@ -1,0 +1,208 @@
+"""Blobs as files below one folder: ``blobs/ab/<key>``, made durable many at a time.
+
+A group costs about one flush: write-back of all files is begun first, then each is synced (the
+first sync commits the file system's journal for all), then each folder that got a name. A blob
+that is there is never written again: its stamp stays.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ...codecs.errors import IntegrityError, ResourceError, UsageError
+from .blobs import Ready, is_key
+
+__all__ = ["DirectoryBlobs", "collect_incoming", "require_key"]
+
+
+class DirectoryBlobs:
+    """The blobs of a local folder `root`, which is made where it is missing."""
+
+    def __init__(self, root: Path) -> None:
+        self._incoming = root / "incoming"
+        self._quarantine = root / "quarantine"
+        self._blobs = root / "blobs"
+        try:
+            for folder in (self._incoming, self._quarantine, self._blobs):
+                folder.mkdir(parents=True, exist_ok=True)
+            _sync_folders([str(root), str(self._blobs)])
+        except OSError as error:
+            raise ResourceError(f"the store cannot be opened: {error.strerror}") from error
+
+    @property
+    def incoming(self) -> Path:
+        return self._incoming
+
+    def commit(self, ready: Sequence[Ready]) -> None:
+        """As `BlobStore.commit`. An existing blob of another length goes to the quarantine."""
+        for item in ready:
+            require_key(item.key)
+        try:
+            _sync_files([item.path for item in ready])
+            shards = {self._shard(item.key) for item in ready}
+            made = [shard for shard in shards if _make_folder(shard)]
+            for item in ready:
+                self._place(item)
+            _sync_folders(shards)
+            if made:
+                _sync_folders([str(self._blobs)])
+            # Only now: what is not durable yet stays to be committed again.
+            for item in ready:
+                with suppress(FileNotFoundError):
+                    os.unlink(item.path)
+        except OSError as error:
+            raise ResourceError(f"the store cannot be written: {error.strerror}") from error
+
+    def size(self, key: str) -> int | None:
+        try:
+            return os.stat(self._path(key)).st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ResourceError(f"the store cannot be read: {error.strerror}") from error
+
+    def path_of(self, key: str) -> str | None:
+        return self._path(key)
+
+    def read_at(self, key: str, offset_bytes: int, length_bytes: int, /) -> bytes:
+        try:
+            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise IntegrityError("the blob is gone") from None
+        except OSError as error:
+            raise ResourceError(f"the store cannot be read: {error.strerror}") from error
+        try:
+            return _read_fully(descriptor, offset_bytes, length_bytes)
+        except OSError as error:
+            raise IntegrityError(f"the blob cannot be read: {error.strerror}") from error
+        finally:
+            os.close(descriptor)
+
+    def remove(self, key: str) -> None:
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(self._path(key))
+        except OSError as error:
+            raise ResourceError(f"the blob cannot be removed: {error.strerror}") from error
+
+    def quarantine(self, key: str) -> None:
+        path = self._path(key)
+        try:
+            with suppress(FileNotFoundError):
+                os.rename(path, self._quarantine / f"{key}.{uuid.uuid4().hex[:8]}")
+        except OSError as error:
+            raise ResourceError(f"the blob cannot be set aside: {error.strerror}") from error
+
+    def keys(self) -> Iterator[str]:
+        try:
+            shards = [entry.path for entry in os.scandir(self._blobs) if len(entry.name) == 2]
+            for shard in shards:
+                yield from filter(is_key, os.listdir(shard))
+        except OSError as error:
+            raise ResourceError(f"the store cannot be read: {error.strerror}") from error
+
+    def collect(self, *, older_than_s: float) -> int:
+        return collect_incoming(self._incoming, older_than_s=older_than_s)
+
+    def _shard(self, key: str) -> str:
+        return f"{self._blobs}/{key[:2]}"
+
+    def _path(self, key: str) -> str:
+        require_key(key)
+        return f"{self._blobs}/{key[:2]}/{key}"
+
+    def _place(self, item: Ready) -> None:
+        """Give the file its name, unless a whole blob has it; another process may do the same."""
+        target = self._path(item.key)
+        while True:
+            try:
+                os.link(item.path, target)
+            except FileExistsError:
+                # One that was made meanwhile by another process is whole: it was synced first.
+                if self.size(item.key) in (os.stat(item.path).st_size, None):
+                    if os.path.lexists(target):
+                        return
+                    continue
+                self.quarantine(item.key)
+                continue
+            return
+
+
+def require_key(key: str) -> None:
+    """Raise UsageError where `key` has not the form of a key: it would be part of a path."""
+    if not is_key(key):
+        raise UsageError("not the key of a blob")
+
+
+def collect_incoming(incoming: Path, *, older_than_s: float, suffix: str = "") -> int:
+    """Remove files that end so and are older, whose lock nobody holds; how many went."""
+    removed, before = 0, time.time() - older_than_s
+    try:
+        names = os.listdir(incoming)
+    except FileNotFoundError:
+        return 0
+    for name in names:
+        if not name.endswith(suffix):
+            continue
+        path = incoming / name
+        with suppress(OSError):  # gone meanwhile, locked by a living process, or no file
+            if path.is_symlink() or not path.is_file() or path.stat().st_mtime > before:
+                continue
+            with open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def _sync_files(paths: Iterable[str]) -> None:
+    """Have the bytes of all files on the disk; the first sync does most of it."""
+    names = list(paths)
+    for name in names:
+        _with_descriptor(name, _begin_write_back)
+    for name in names:
+        _with_descriptor(name, os.fsync)
+
+
+def _begin_write_back(descriptor: int) -> None:
+    # For dirty pages "not needed" means: begin to write them. No page of them is dropped yet.
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _sync_folders(folders: Iterable[str]) -> None:
+    for folder in folders:
+        _with_descriptor(folder, os.fsync)
+
+
+def _with_descriptor(path: str, act: Callable[[int], object]) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        act(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(path: str) -> bool:
+    """Whether the folder had to be made."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _read_fully(descriptor: int, offset_bytes: int, length_bytes: int) -> bytes:
+    data = os.pread(descriptor, length_bytes, offset_bytes)
+    while data and len(data) < length_bytes:
+        more = os.pread(descriptor, length_bytes - len(data), offset_bytes + len(data))
+        if not more:
+            break
+        data += more
+    return data

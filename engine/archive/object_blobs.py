@@ -1,0 +1,167 @@
+"""Blobs as objects below a URL: ``s3://bucket/prefix``, by obstore.
+
+Credentials and the endpoint come from the environment (``AWS_*`` and the like). Small blobs are
+put on condition that there is none, large ones in parts of `_PART_BYTES`; both end with the
+bytes that the key names, whoever was first. Only `incoming` is on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import from_url
+
+from ...codecs.errors import IntegrityError, ResourceError, UsageError
+from .blobs import Ready, is_key
+from .directory_blobs import collect_incoming, require_key
+
+__all__ = ["ObjectBlobs"]
+
+_PART_BYTES = 8 << 20
+_AT_ONCE = 8
+_PARTS_AT_ONCE = 3
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class ObjectBlobs:
+    """The blobs below `url`; `local` is the folder that `incoming` is in.
+
+    Raises
+    ------
+    UsageError
+        The URL, or what the environment says of it, is not understood.
+    ResourceError
+        The local folder cannot be made.
+    """
+
+    def __init__(self, url: str, *, local: Path) -> None:
+        self._incoming = local / "incoming"
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceError(f"no folder for uploads: {error.strerror}") from error
+        try:
+            self._store: Any = from_url(url, client_options={"allow_http": _may_be_plain()})
+        except (BaseError, ValueError) as error:
+            raise UsageError(f"no object store there: {error}") from error
+
+    @property
+    def incoming(self) -> Path:
+        return self._incoming
+
+    def commit(self, ready: Sequence[Ready]) -> None:
+        for item in ready:
+            require_key(item.key)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            # One of a key is enough, and its path is not read twice at once.
+            done = [threads.submit(self._put, item) for item in ready]
+        for future in done:
+            future.result()
+
+    def size(self, key: str) -> int | None:
+        try:
+            return int(obstore.head(self._store, _path(key))["size"])
+        except FileNotFoundError:
+            return None
+        except BaseError as error:
+            raise _failure(error) from error
+
+    def path_of(self, key: str) -> None:
+        require_key(key)
+
+    def read_at(self, key: str, offset_bytes: int, length_bytes: int, /) -> bytes:
+        if not length_bytes:
+            return b""
+        try:
+            found = obstore.get_range(
+                self._store, _path(key), start=offset_bytes, length=length_bytes
+            )
+        except FileNotFoundError:
+            raise IntegrityError("the blob is gone") from None
+        except BaseError as error:
+            size_bytes = self.size(key)
+            if size_bytes is None:
+                raise IntegrityError("the blob is gone") from None
+            if offset_bytes >= size_bytes:
+                return b""
+            raise _failure(error) from error
+        return bytes(found)
+
+    def remove(self, key: str) -> None:
+        try:
+            with suppress(FileNotFoundError):
+                obstore.delete(self._store, _path(key))
+        except BaseError as error:
+            raise _failure(error) from error
+
+    def quarantine(self, key: str) -> None:
+        try:
+            with suppress(FileNotFoundError):
+                obstore.copy(self._store, _path(key), f"quarantine/{key}")
+                obstore.delete(self._store, _path(key))
+        except BaseError as error:
+            raise _failure(error) from error
+
+    def keys(self) -> Iterator[str]:
+        try:
+            for page in obstore.list(self._store, prefix="blobs"):
+                yield from filter(is_key, (found["path"].rpartition("/")[2] for found in page))
+        except BaseError as error:
+            raise _failure(error) from error
+
+    def collect(self, *, older_than_s: float) -> int:
+        return collect_incoming(self._incoming, older_than_s=older_than_s)
+
+    def _put(self, item: Ready) -> None:
+        try:
+            size_bytes = os.stat(item.path).st_size
+            held = self.size(item.key)
+            if held not in (None, size_bytes):
+                self.quarantine(item.key)
+            if held != size_bytes:
+                self._upload(item, size_bytes)
+            with suppress(FileNotFoundError):
+                os.unlink(item.path)
+        except OSError as error:
+            raise ResourceError(f"the file cannot be read: {error.strerror}") from error
+        except BaseError as error:
+            raise _failure(error) from error
+
+    def _upload(self, item: Ready, size_bytes: int) -> None:
+        path = _path(item.key)
+        with open(item.path, "rb") as file:
+            if size_bytes > _PART_BYTES:
+                obstore.put(
+                    self._store,
+                    path,
+                    file,
+                    use_multipart=True,
+                    chunk_size=_PART_BYTES,
+                    max_concurrency=_PARTS_AT_ONCE,
+                )
+                return
+            with suppress(AlreadyExistsError):  # another process was first
+                obstore.put(self._store, path, file.read(), mode="create", use_multipart=False)
+
+
+def _path(key: str) -> str:
+    require_key(key)
+    return f"blobs/{key[:2]}/{key}"
+
+
+def _may_be_plain() -> bool:
+    """Whether the endpoint is on this machine: only there may bytes go without TLS."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
+    return urlsplit(endpoint).hostname in _LOOPBACK
+
+
+def _failure(error: BaseError) -> ResourceError:
+    return ResourceError(f"the object store fails: {type(error).__name__}")
