@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..dicom.instance import Instance
+from ..transfer.body import FileStamp
+from .entry import Entry
 
-__all__ = ["OnConflict", "Settled", "SettledAs", "StoredInstance"]
+__all__ = ["OnConflict", "Settled", "SettledAs", "StoredInstance", "entry_of"]
 
 type OnConflict = Literal["reject", "replace", "keep"]
 """What to do with an instance whose UID is taken by other bytes."""
@@ -40,3 +42,16 @@ class Settled:
     outcome: SettledAs
     unneeded_key: str = ""
     message: str = ""
+
+
+def entry_of(stored: StoredInstance) -> Entry:
+    """The entry that the catalogue has of an instance that it stored."""
+    return Entry(
+        stored.instance,
+        "",
+        FileStamp(stored.size_bytes, 0, 0),
+        blob_key=stored.blob_key,
+        sha256=stored.sha256,
+        served_sha256=stored.served_sha256,
+        served_crc32=stored.served_crc32,
+    )

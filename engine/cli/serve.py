@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .conflict_option import ConflictOption
 from .default_store import default_store
 from .terminal import count, printable
 
@@ -57,6 +58,10 @@ def command(
             help="Make progressive forms before they are asked for, as far as there is room.",
         ),
     ] = True,
+    on_conflict: Annotated[
+        ConflictOption,
+        typer.Option(help="What to do where a UID that is sent is taken by other bytes."),
+    ] = ConflictOption.reject,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
@@ -98,6 +103,7 @@ def command(
         watch=watch,
         cache_bytes=None if cache_size is None else parse_byte_size(cache_size),
         prebuild=prebuild,
+        on_conflict=on_conflict.value,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, on_listening=_announce, on_scan=_ScanReport()))

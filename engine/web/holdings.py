@@ -82,6 +82,11 @@ class Holdings:
             raise RefusedError(f"no such {what}", reason=Reason.NOT_FOUND)
         return found
 
+    def forget(self, instance_uid: str) -> None:
+        """Look an instance up anew when it is next asked for: it has come, or has changed."""
+        self._held.drop(instance_uid)
+        self._gone.drop(instance_uid)
+
     async def _find(self, instance_uid: str) -> Entry:
         entry = await asyncio.to_thread(self._look_up, instance_uid)
         if entry is None:

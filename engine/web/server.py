@@ -8,6 +8,7 @@ returns, and what was being built goes on from its part file next time.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -20,17 +21,23 @@ from starlette.types import ASGIApp
 
 from ...codecs import kernels
 from ...codecs.errors import MerseyError, UsageError
+from ..archive.blob_stores import open_blobs
+from ..archive.blobs import BlobStore
 from ..archive.catalogue import Catalogue
 from ..archive.catalogues import forget_other_folders, open_catalogue
 from ..archive.folder_index import FolderIndex, ScanProgress
+from ..archive.ingest import Ingest
 from ..archive.newest import newest_first
 from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
+from ..archive.stored import OnConflict, entry_of
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.folder_watch import FolderWatch
 from ..runtime.frame_run import warm
+from ..runtime.intake import Intake, Kept
 from ..runtime.worker_pool import WorkerPool
 from .app import Service, build_app
+from .commitment import Commitments
 from .frame_source import FrameSource
 from .holdings import Holdings
 from .metadata import MetadataSource
@@ -41,6 +48,9 @@ __all__ = ["ServeSettings", "serve"]
 _BUDGET_BYTES = 96 << 20
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 65
+_LEFT_BEHIND_S = 5.0
+_COLLECT_EVERY_S = 600.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class ServeSettings:
 
     `catalogue` is the URL of one that servers share; without it, it is a file in `store`.
     With `watch` the folders are followed as they change.
+    `on_conflict` decides what a store request comes to where a UID is taken by other bytes.
     `cache_bytes` bounds the renditions; `prebuild` has them made before they are asked for.
     """
 
@@ -62,6 +73,7 @@ class ServeSettings:
     watch: bool = False
     cache_bytes: int | None = None
     prebuild: bool = False
+    on_conflict: OnConflict = "reject"
 
 
 async def serve(
@@ -96,17 +108,19 @@ async def serve(
         catalogue = open_catalogue(settings.store, settings.catalogue)
         stack.callback(catalogue.close)
         forget_other_folders(catalogue, settings.folders)
+        blobs = open_blobs(settings.store, local=settings.store)
         requests = stack.enter_context(WorkerPool(jobs=settings.jobs))
         builds = stack.enter_context(WorkerPool(jobs=max(1, requests.jobs - 1)))
         stack.callback(builds.shutdown, cancel_futures=True)
         stack.callback(requests.shutdown, cancel_futures=True)
-        await _run(settings, listener, catalogue, requests, builds, on_listening, on_scan)
+        await _run(settings, listener, catalogue, blobs, requests, builds, on_listening, on_scan)
 
 
 async def _run(
     settings: ServeSettings,
     listener: socket.socket,
     catalogue: Catalogue,
+    blobs: BlobStore,
     requests: WorkerPool,
     builds: WorkerPool,
     on_listening: Callable[[str], None],
@@ -129,11 +143,27 @@ async def _run(
         on_scan=on_scan,
         on_indexed=builder.look_again,
     )
+    holdings = Holdings(catalogue, index, on_gone=folders.notice)
+
+    def notice(kept: list[Kept]) -> None:
+        entries = [entry_of(one.stored) for one in kept]
+        for entry in entries:
+            holdings.forget(entry.instance.sop_instance_uid)
+        builder.received(entries)
+
+    intake = Intake(
+        Ingest(blobs, catalogue, on_conflict=settings.on_conflict),
+        executor=requests,
+        examiners=requests.jobs,
+        on_stored=notice,
+    )
     service = Service(
-        holdings=Holdings(catalogue, index, on_gone=folders.notice),
+        holdings=holdings,
         frames=FrameSource(renditions, executor=requests, builder=builder),
         metadata=MetadataSource(catalogue, executor=requests),
         executor=requests,
+        intake=intake,
+        commitments=Commitments(catalogue, blobs),
     )
     server = _server(build_app(service, origins=settings.origins))
     with _signals(server):
@@ -141,6 +171,8 @@ async def _run(
             background = [
                 group.create_task(builder.run()),
                 group.create_task(folders.run()),
+                group.create_task(intake.run()),
+                group.create_task(_collect(blobs)),
                 group.create_task(_warm(requests, builds)),
             ]
             on_listening(_address(listener))
@@ -158,6 +190,16 @@ def _cache(settings: ServeSettings) -> RenditionCache:
     if limit_bytes is None:
         limit_bytes = default_cache_bytes(root)
     return RenditionCache(root, limit_bytes=limit_bytes)
+
+
+async def _collect(blobs: BlobStore) -> None:
+    """Remove what processes that died left on its way into the store: now, and now and then."""
+    while True:
+        try:
+            await asyncio.to_thread(blobs.collect, older_than_s=_LEFT_BEHIND_S)
+        except MerseyError as error:
+            _log.warning("what was left behind was not removed: %s", error)
+        await asyncio.sleep(_COLLECT_EVERY_S)
 
 
 async def _warm(requests: WorkerPool, builds: WorkerPool) -> None:

@@ -252,7 +252,7 @@ def test_errors_are_json_and_unknown_addresses_are_not_found(client) -> None:
     answer = client.get("/nothing/here")
     assert answer.status == 404
     assert json.loads(answer.body)["message"]
-    assert client.ask("/dicom-web/studies", method="POST").status == 405
+    assert client.ask("/dicom-web/series", method="POST").status == 405
 
 
 @pytest.mark.parametrize("host", ['evil"onload=', "a b", "<x>", "h" * 300])
