@@ -17,6 +17,7 @@ from ..archive.bounded_cache import BoundedCache
 from ..archive.catalogue import Catalogue
 from ..archive.entry import Entry, is_uid, stamp_of
 from ..archive.folder_index import FolderIndex
+from ..archive.locating import Locator
 from .status import Reason, RefusedError
 
 __all__ = ["Holdings", "is_current", "reading", "require_current"]
@@ -37,7 +38,9 @@ class Holdings:
         index: FolderIndex,
         *,
         on_gone: Callable[[str], None] = lambda _: None,
+        locator: Locator | None = None,
     ) -> None:
+        self._locator = locator
         self.catalogue = catalogue
         self._index = index
         self._on_gone = on_gone
@@ -106,6 +109,8 @@ class Holdings:
     def _look_up(self, instance_uid: str) -> Entry | None:
         """The entry in the catalogue, after a second look at its file where that changed."""
         entry = self.catalogue.find(instance_uid)
+        if entry is not None and entry.blob_key:
+            return self._local(entry)
         if entry is None or is_current(entry):
             return entry
         self._index.refresh(entry)
@@ -113,17 +118,23 @@ class Holdings:
         # Where the instance went with its file, the old entry says what there was.
         return entry if renewed is None else renewed
 
+    def _local(self, entry: Entry) -> Entry:
+        """`entry` with a local file that holds its bytes, where it is a blob; blocks."""
+        if not entry.blob_key or self._locator is None:
+            return entry
+        return self._locator.local(entry)
+
     def _current_entries(
         self, study_uid: str, series_uid: str | None
     ) -> tuple[list[Entry], list[str]]:
         """The entries whose files are there, indexed anew where need be; the paths that are not."""
-        entries = self.catalogue.entries(study_uid, series_uid)
-        changed = [entry for entry in entries if not is_current(entry)]
+        entries = [self._local(entry) for entry in self.catalogue.entries(study_uid, series_uid)]
+        changed = [entry for entry in entries if not entry.blob_key and not is_current(entry)]
         if not changed:
             return entries, []
         for entry in changed:
             self._index.refresh(entry)
-        entries = self.catalogue.entries(study_uid, series_uid)
+        entries = [self._local(entry) for entry in self.catalogue.entries(study_uid, series_uid)]
         gone = [entry.path for entry in changed if not os.path.lexists(entry.path)]
         return [entry for entry in entries if is_current(entry)], gone
 

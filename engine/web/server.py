@@ -27,6 +27,8 @@ from ..archive.catalogue import Catalogue
 from ..archive.catalogues import forget_other_folders, open_catalogue
 from ..archive.folder_index import FolderIndex, ScanProgress
 from ..archive.ingest import Ingest
+from ..archive.local_copies import LocalCopies
+from ..archive.locating import Locator
 from ..archive.newest import newest_first
 from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
@@ -47,6 +49,7 @@ __all__ = ["ServeSettings", "serve"]
 
 _BUDGET_BYTES = 96 << 20
 _BACKLOG = 2048
+_COPIES_BYTES = 4 << 30
 _KEEP_ALIVE_S = 65
 _LEFT_BEHIND_S = 5.0
 _COLLECT_EVERY_S = 600.0
@@ -143,7 +146,8 @@ async def _run(
         on_scan=on_scan,
         on_indexed=builder.look_again,
     )
-    holdings = Holdings(catalogue, index, on_gone=folders.notice)
+    locator = Locator(blobs, LocalCopies(settings.store / "copies", _COPIES_BYTES))
+    holdings = Holdings(catalogue, index, on_gone=folders.notice, locator=locator)
 
     def notice(kept: list[Kept]) -> None:
         entries = [entry_of(one.stored) for one in kept]
@@ -159,10 +163,11 @@ async def _run(
     )
     service = Service(
         holdings=holdings,
-        frames=FrameSource(renditions, executor=requests, builder=builder),
+        frames=FrameSource(renditions, executor=requests, builder=builder, blobs=blobs),
         metadata=MetadataSource(catalogue, executor=requests),
         executor=requests,
         intake=intake,
+        blobs=blobs,
         commitments=Commitments(catalogue, blobs),
     )
     server = _server(build_app(service, origins=settings.origins))
