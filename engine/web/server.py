@@ -150,7 +150,7 @@ async def _run(
     holdings = Holdings(catalogue, index, on_gone=folders.notice, locator=locator)
 
     def notice(kept: list[Kept]) -> None:
-        entries = [entry_of(one.stored) for one in kept]
+        entries = [locator.locate(entry_of(one.stored)) for one in kept]
         for entry in entries:
             holdings.forget(entry.instance.sop_instance_uid)
         builder.received(entries)
