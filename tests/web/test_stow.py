@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -381,3 +384,62 @@ def test_broken_files_among_good_ones_fail_with_reasons(
     assert len(answer.dataset["00081198"]["Value"]) >= 5
     for n, file in enumerate(good):
         assert archive.original(f"1.2.3.{n}") == file
+
+
+def test_a_server_stores_serves_replaces_and_commits(tmp_path: Path, run_server) -> None:
+    """From STOW to WADO on one connection, with what was stored there at once."""
+    (tmp_path / "files").mkdir()
+    first = part10(ct("1.2.3.5", seed=1), preamble=b"MZ" + bytes(126))
+    report = object_of("1.2.3.11", ComprehensiveSRStorage)
+    report.TextValue = "no abnormality " * 2000
+    files = {"1.2.3.5": first, "1.2.3.11": part10(report)}
+    with run_server(tmp_path / "files", tmp_path / "store") as client:
+        connection = http.client.HTTPConnection(urlsplit(client.address).netloc, timeout=30)
+
+        def ask(method: str, path: str, body: bytes = b"", **fields: str) -> tuple[int, bytes]:
+            headers = {name.replace("_", "-"): value for name, value in fields.items()}
+            connection.request(method, f"/dicom-web{path}", body=body or None, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+        status, _ = ask("POST", "/studies", b"x" * 100_000, Content_Type="text/plain")
+        assert status == 415
+        body = body_of(*files.values())
+        status, data = ask("POST", "/studies", body, Content_Type=PARTS)
+        assert status == 200, data
+        for uid, file in files.items():
+            path = f"/studies/1.2.3/series/1.2.3.1/instances/{uid}"
+            status, data = ask("GET", path, Accept="application/dicom")
+            assert status == 200
+            assert data == bytes(128) + file[128:]
+            assert ask("GET", f"{path}/metadata")[0] == 200
+        assert ask("POST", "/studies/9.9", body, Content_Type=PARTS)[0] == 409
+        changed = part10(ct("1.2.3.5", seed=2))
+        assert ask("POST", "/studies", body_of(changed), Content_Type=PARTS)[0] == 409
+        item = {
+            "00081150": {"vr": "UI", "Value": [CTImageStorage]},
+            "00081155": {"vr": "UI", "Value": ["1.2.3.5"]},
+        }
+        unknown = item | {"00081155": {"vr": "UI", "Value": ["1.2.3.404"]}}
+        for items, expected in (([item], 200), ([item, unknown], 202), ([unknown], 409)):
+            asked = json.dumps({"00081199": {"vr": "SQ", "Value": items}}).encode()
+            assert ask("POST", "/commitment-requests/2.25.1", asked)[0] == expected
+            assert ask("GET", "/commitment-requests/2.25.1")[0] == expected
+        assert ask("GET", "/commitment-requests/2.25.2")[0] == 404
+        assert ask("POST", "/commitment-requests/2.25.3", b"{}")[0] == 400
+        connection.close()
+    assert not list((tmp_path / "store" / "incoming").iterdir())
+
+
+def test_a_client_that_waits_for_100_continue_gets_its_refusal_at_once(client) -> None:
+    host, port = urlsplit(client.address).netloc.split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(
+            b"POST /dicom-web/studies HTTP/1.1\r\nHost: here\r\nContent-Type: text/plain\r\n"
+            b"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n"
+        )
+        answer = b""
+        while piece := connection.recv(1 << 16):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 415 ")
+    assert b"connection: close" in answer.lower()
