@@ -6,6 +6,7 @@ an Executor takes it: whatever a file does to the libraries that read it, it doe
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import warnings
@@ -195,6 +196,7 @@ def _compress(received: Received) -> str | None:
         compressor = zstandard.ZstdCompressor(level=6, write_checksum=True)
         try:
             with open(target, "xb", buffering=0) as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # `collect` leaves it alone
                 feed = compressor.stream_writer(file, size=received.size_bytes, closefd=False)
                 with feed:
                     for piece in _pieces(source):

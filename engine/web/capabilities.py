@@ -26,6 +26,7 @@ _PICTURES = (
     'multipart/related; type="image/jpeg"',
     'multipart/related; type="image/png"',
 )
+_STORED = (*_OBJECTS, 'multipart/related; type="application/dicom+json"')
 _BULK = ("application/octet-stream", 'multipart/related; type="application/octet-stream"')
 
 
@@ -66,6 +67,7 @@ def describe_capabilities(*, version: str) -> dict[str, Any]:
         "servers": [{"url": ROOT}],
         "paths": {
             path: {"get": _operation(path, summary, types)}
+            | ({"post": _store_operation(path)} if path in ("/studies", study) else {})
             for path, (summary, types) in paths.items()
         },
     }
@@ -81,3 +83,13 @@ def _operation(path: str, summary: str, types: tuple[str, ...]) -> dict[str, Any
         ],
         "responses": {"200": {"description": summary, "content": {name: {} for name in types}}},
     }
+
+
+def _store_operation(path: str) -> dict[str, Any]:
+    """Storing instances (PS3.18 §10.5)."""
+    operation = _operation(path, "Store instances", (_JSON,))
+    content: dict[str, Any] = {name: {} for name in _STORED}
+    operation["requestBody"] = {"required": True, "content": content}
+    for status, meaning in (("202", "Some were not stored"), ("409", "None was stored")):
+        operation["responses"][status] = {"description": meaning, "content": {_JSON: {}}}
+    return operation

@@ -20,7 +20,7 @@ _ALLOWED = (
     "Authorization, Range, Accept, If-Range, If-Match, If-None-Match, Content-Type, "
     "Cache-Control, X-Requested-With"
 )
-_METHODS = "GET, HEAD, OPTIONS"
+_METHODS = "GET, HEAD, POST, OPTIONS"
 _MAX_AGE_S = 86400
 
 

@@ -155,6 +155,8 @@ class MetadataUpload:
                 with open(target, "rb", buffering=0) as file:
                     while piece := file.read(_PIECE_BYTES):
                         receiving.write(piece)
+            except OSError as error:
+                raise ResourceError(f"the file made of it is gone: {error.strerror}") from error
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(target)
