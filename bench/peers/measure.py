@@ -7,6 +7,7 @@ median over the rounds; the spread is half the range between the quartiles over 
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -156,7 +157,7 @@ def _one(
             measured.peak_bytes = max(measured.peak_bytes or 0, footprint.peak_bytes)
         else:
             own = trial()
-    except (AssertionError, OSError, RuntimeError) as error:
+    except (AssertionError, OSError, RuntimeError, subprocess.SubprocessError) as error:
         measured.refused = str(error)[:80] or type(error).__name__
         return
     whole = time.perf_counter() - started
