@@ -66,8 +66,11 @@ class RenditionBuilder:
         cache: RenditionCache | None = None,
         locate: Callable[[Entry], Entry] = lambda entry: entry,
         every: Callable[[], Iterable[Entry]] | None = None,
+        quiet_s: float = 0.0,
     ) -> None:
         """`cache` bounds the renditions; `every` gives the instances to build unasked.
+
+        Those wait until nothing has been received for `quiet_s`: storing goes first.
 
         `locate` gives an entry the local file that the bytes are read from. It and what `every`
         gives block, and are called in threads.
@@ -85,6 +88,8 @@ class RenditionBuilder:
         self._failed: OrderedDict[str, MerseyError] = OrderedDict()
         self._current: _Order | None = None
         self._something = asyncio.Event()
+        self._quiet_s = quiet_s
+        self._quiet_from = 0.0
 
     def ask(self, entry: Entry, key: str, *, target_uid: str) -> None:
         """Have the rendition `key` of `entry` built, when its turn comes."""
@@ -110,6 +115,10 @@ class RenditionBuilder:
         """
         if not self._prebuilds:
             return
+        self._quiet_from = asyncio.get_running_loop().time() + self._quiet_s
+        self._order_progressive(entries)
+
+    def _order_progressive(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             target_uid = progressive_target(entry)
             if target_uid is not None:
@@ -129,6 +138,8 @@ class RenditionBuilder:
             while not len(self._waiting) and not await self._order_unasked():
                 self._something.clear()
                 await self._something.wait()
+            if self._waiting.urgency is Urgency.RECEIVED and not await self._is_quiet():
+                continue
             order = self._waiting.pop()
             self._current = order
             try:
@@ -137,6 +148,16 @@ class RenditionBuilder:
                 self._current = None
                 if not order.done.done():
                     order.done.cancel()
+
+    async def _is_quiet(self) -> bool:
+        """Whether nothing is being received; where it is, false after a while, or a new order."""
+        left_s = self._quiet_from - asyncio.get_running_loop().time()
+        if left_s <= 0:
+            return True
+        self._something.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._something.wait(), left_s)
+        return False
 
     async def _order_unasked(self) -> bool:
         """Order what is next without being asked for; False where there is no more to do.
@@ -151,7 +172,7 @@ class RenditionBuilder:
                 _log.warning("renditions are not built ahead: %s", error)
                 found = []
             if found:
-                self.received(found)
+                self._order_progressive(found)
             elif self._rest is rest:
                 self._rest = None
         return len(self._waiting) > 0

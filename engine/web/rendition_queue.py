@@ -35,6 +35,11 @@ class RenditionQueue[T]:
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
+    @property
+    def urgency(self) -> Urgency | None:
+        """That of the most urgent order; None where none waits."""
+        return next((urgency for urgency, held in self._waiting.items() if held), None)
+
     def get(self, key: str) -> T | None:
         """The order `key`, if it waits."""
         return next((held[key] for held in self._waiting.values() if key in held), None)

@@ -43,6 +43,7 @@ from .commitment import Commitments
 from .frame_source import FrameSource
 from .holdings import Holdings
 from .metadata import MetadataSource
+from .progressive import ProgressiveSource
 from .rendition_builder import RenditionBuilder
 
 __all__ = ["ServeSettings", "serve"]
@@ -53,6 +54,7 @@ _COPIES_BYTES = 4 << 30
 _KEEP_ALIVE_S = 65
 _LEFT_BEHIND_S = 5.0
 _COLLECT_EVERY_S = 600.0
+_QUIET_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -138,6 +140,7 @@ async def _run(
         jobs=builds.jobs,
         cache=_cache(settings),
         every=(lambda: newest_first(catalogue)) if settings.prebuild else None,
+        quiet_s=_QUIET_S,
     )
     folders = FolderWatch(
         index,
@@ -161,9 +164,11 @@ async def _run(
         examiners=requests.jobs,
         on_stored=notice,
     )
+    frames = FrameSource(renditions, executor=requests, builder=builder, blobs=blobs)
     service = Service(
         holdings=holdings,
-        frames=FrameSource(renditions, executor=requests, builder=builder, blobs=blobs),
+        frames=frames,
+        progressive=ProgressiveSource(frames),
         metadata=MetadataSource(catalogue, executor=requests),
         executor=requests,
         intake=intake,

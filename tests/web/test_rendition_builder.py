@@ -35,7 +35,9 @@ def entries(sample_study) -> list[Entry]:
 class Building:
     """A builder whose order of building is seen."""
 
-    def __init__(self, root: Path, *, limit_bytes: int = 1 << 30, every=None) -> None:
+    def __init__(
+        self, root: Path, *, limit_bytes: int = 1 << 30, every=None, quiet_s: float = 0.0
+    ) -> None:
         self.store = RenditionStore(root)
         self.cache = RenditionCache(root, limit_bytes=limit_bytes)
         self.built: list[str] = []
@@ -48,6 +50,7 @@ class Building:
             cache=self.cache,
             locate=self._locate,
             every=every,
+            quiet_s=quiet_s,
         )
 
     def _locate(self, entry: Entry) -> Entry:
@@ -124,6 +127,21 @@ def test_without_prebuilding_what_is_received_is_left(entries, tmp_path: Path) -
         return building.built
 
     assert asyncio.run(main()) == []
+
+
+def test_what_was_received_waits_for_quiet_and_what_is_asked_for_does_not(
+    entries, tmp_path: Path
+) -> None:
+    received, asked, _ = entries
+
+    async def main() -> list[str]:
+        building = Building(tmp_path, every=lambda: (), quiet_s=3600)
+        building.builder.received([received])
+        building.builder.ask(asked, key_of(asked), target_uid=HTJ2K_LOSSLESS_RPCL)
+        await building.until(1)
+        return building.built
+
+    assert asyncio.run(main()) == uids([asked])
 
 
 def test_a_queue_gives_the_most_urgent_first_and_the_newest_of_what_was_received() -> None:
