@@ -30,6 +30,7 @@ from .frame_source import FrameSource
 from .frames import answer_frames
 from .holdings import Holdings
 from .metadata import MetadataSource, answer_metadata
+from .progressive import ProgressiveSource, answer_progressive
 from .qido import answer_search
 from .rendered import answer_rendered, answer_thumbnail
 from .requests import ROOT
@@ -54,6 +55,7 @@ class Service:
     frames: FrameSource
     metadata: MetadataSource
     executor: Executor
+    progressive: ProgressiveSource
     intake: Intake | None = None
     commitments: Commitments | None = None
     blobs: BlobStore | None = None
@@ -74,6 +76,8 @@ def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp
         (f"{study}/rendered", _rendered),
         (f"{study}/thumbnail", _thumbnail),
         (f"{one}/bulkdata/{{path:path}}", _bulk_data),
+        (f"{one}/progressive", _progressive),
+        (f"{study}{series}/progressive", _progressive),
         (f"{one}/metadata", _metadata),
         (f"{study}{series}/metadata", _metadata),
         (f"{study}/metadata", _metadata),
@@ -155,6 +159,15 @@ async def _named(request: Request, service: Service) -> list[Entry]:
     if "instance" not in path:
         return await service.holdings.entries(path["study"], path.get("series"))
     return [await service.holdings.entry(path["study"], path["series"], path["instance"])]
+
+
+async def _progressive(request: Request, service: Service) -> ASGIApp:
+    return await answer_progressive(
+        request,
+        await _named(request, service),
+        single="instance" in request.path_params,
+        source=service.progressive,
+    )
 
 
 async def _bulk_data(request: Request, service: Service) -> ASGIApp:

@@ -27,6 +27,7 @@ _PICTURES = (
     'multipart/related; type="image/png"',
 )
 _STORED = (*_OBJECTS, 'multipart/related; type="application/dicom+json"')
+_PROGRESSIVE = ('multipart/related; type="application/json"',)
 _BULK = ("application/octet-stream", 'multipart/related; type="application/octet-stream"')
 
 
@@ -44,6 +45,14 @@ def describe_capabilities(*, version: str) -> dict[str, Any]:
         study: ("Retrieve a study", _OBJECTS[:1]),
         f"{study}{series}": ("Retrieve a series", _OBJECTS[:1]),
         one: ("Retrieve an instance", _OBJECTS),
+        f"{study}{series}/progressive": (
+            "Retrieve the frames of a series, low resolution first; order, until, Range",
+            _PROGRESSIVE,
+        ),
+        f"{one}/progressive": (
+            "Retrieve the frames of an instance, low resolution first; order, until, Range",
+            _PROGRESSIVE,
+        ),
         f"{study}/metadata": ("Retrieve the metadata of a study", (_JSON,)),
         f"{study}{series}/metadata": ("Retrieve the metadata of a series", (_JSON,)),
         f"{one}/metadata": ("Retrieve the metadata of an instance", (_JSON,)),

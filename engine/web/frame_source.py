@@ -47,6 +47,7 @@ type Frames = list[tuple[Segment, ...]]
 _log = logging.getLogger(__name__)
 
 _CACHE_BYTES = 32 << 20
+_FOUND_AT_ONCE = 16
 _AT_ONCE_BYTES = 32 << 20
 """More samples than that are not encoded in memory: their rendition is built first."""
 
@@ -176,6 +177,25 @@ class FrameSource:
             raise ResourceError("the rendition was built and is gone")
         return found
 
+    async def stored(self, keys: Sequence[str]) -> list[Rendition | None]:
+        """The renditions of `keys` as far as they are there, with the bytes that were written.
+
+        Of hundreds, all that was not compared lately is compared in one thread.
+        """
+        found: list[Rendition | None] = []
+        for key in keys:
+            found.append(self._renditions.find(key))
+            if len(found) % _FOUND_AT_ONCE == 0:
+                await asyncio.sleep(0)  # headers may have been read: let others go on
+        damaged = await asyncio.to_thread(_damaged, [one for one in found if one is not None])
+        for index, (key, rendition) in enumerate(zip(keys, found, strict=True)):
+            if rendition is not None and id(rendition) in damaged:
+                if self._renditions.find(key) is rendition:  # not the one made meanwhile
+                    _log.warning("rendition %s is dropped: %s", key, damaged[id(rendition)])
+                    self._renditions.drop(key)
+                found[index] = None
+        return found
+
     async def _checked(self, key: str, indices: Sequence[int] | None) -> Rendition | None:
         """The stored rendition, where the frames at `indices` are those that were written.
 
@@ -289,6 +309,17 @@ class FrameSource:
         pixels = entry.instance.pixels
         assert pixels is not None
         return pixels.decoded_bytes * len(indices)
+
+
+def _damaged(renditions: Sequence[Rendition]) -> dict[int, MerseyError | OSError]:
+    """What is wrong with those that are not what was written, by their identity. Blocks."""
+    found: dict[int, MerseyError | OSError] = {}
+    for rendition in renditions:
+        try:
+            rendition.check(rendition.unchecked(None))
+        except (IntegrityError, OSError) as error:
+            found[id(rendition)] = error
+    return found
 
 
 def _in_planes(data: bytes, pixels: PixelFormat) -> bytes:
