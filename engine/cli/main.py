@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ...codecs.errors import MerseyError, UsageError
-from . import codecs, codestream, extract, import_, inspect, serve, store, transcode
+from . import bench, codecs, codestream, extract, import_, inspect, serve, store, transcode
 from .terminal import print_error
 
 __all__ = ["app", "main"]
@@ -79,6 +79,7 @@ app.command("extract")(extract.command)
 app.command("codecs")(codecs.command)
 app.add_typer(store.group, name="store")
 app.add_typer(codestream.group, name="codestream")
+app.add_typer(bench.group, name="bench")
 
 
 def main() -> None:
