@@ -84,6 +84,9 @@ class Rows:
         ]
 
 
+_to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def rows_of(entry: Entry, *, received: int, metadata: bytes | None = None) -> Rows:
     """The rows of `entry`, which came at `received`."""
     levels: dict[Level, _Attributes] = {"study": {}, "series": {}, "instance": {}}
@@ -126,8 +129,7 @@ def _members(attributes: _Attributes, level: Level) -> Row:
 
 
 def _line(tag: str, element: JsonElement) -> str:
-    text = json.dumps(element, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return f'"{tag}":{text}'
+    return f'"{tag}":{_to_json(element)}'
 
 
 def _indexed(attributes: _Attributes, tag: str) -> str:
