@@ -54,10 +54,11 @@ def command(
     timed is the link; what comes over it is compared with that.
 
     The ways: frames as raw samples; as .202 (HTJ2K, RPCL) whole; as .202 by Range, the smallest
-    resolution of all frames first, then what the next one adds. "first picture" is the first
-    frame at the smallest resolution that the way has, "at" its size; "complete" is every frame
-    in full. Times are in seconds from the first request, decoding not counted; MB (1,000,000
-    bytes) are those of frames.
+    resolution of all frames first, then what the next one adds; the progressive stream of a
+    Mersey server, over one connection. "first picture" is the first frame that is there with 64
+    pixels on a side, or in full, "at" its size; "complete" is every frame in full. Times are in
+    seconds from the first request, decoding not counted; MB (1,000,000 bytes) are those of
+    frames.
 
     Exit code 1 if no way was complete.
     """

@@ -16,8 +16,15 @@ from urllib.parse import urlsplit, urlunsplit
 from ...codecs.errors import MerseyError, UsageError
 from .address import Address
 from .load_targets import FoundInstance, find_instances
+from .progressive_reading import ProgressiveReading
 from .remote import Remote, RemoteSettings
-from .series_reading import FrameReading, RawReading, ResolutionReading, WholeReading
+from .series_reading import (
+    FrameReading,
+    RawReading,
+    ResolutionReading,
+    SeriesFrames,
+    WholeReading,
+)
 from .shaped_link import LinkShape, ShapedLink
 
 __all__ = ["WAYS", "LinkFigures", "LinkWork", "ResolutionTime", "measure_link"]
@@ -26,6 +33,7 @@ WAYS: dict[str, type[FrameReading]] = {
     "raw frames": RawReading,
     ".202 frames": WholeReading,
     ".202 by resolution": ResolutionReading,
+    "progressive stream": ProgressiveReading,
 }
 _EVERY_S = 0.02
 _MOST_POINTS = 2000
@@ -61,8 +69,8 @@ class ResolutionTime:
 class LinkFigures:
     """What one way took: seconds from the first request; `reason` says why it has none.
 
-    The first picture is a frame at the smallest resolution the way offers, `first_picture` its
-    columns and rows. `curve` is (seconds, bytes of frames so far).
+    The first picture is a frame at the first resolution that has 64 pixels on a side, or all,
+    `first_picture` its columns and rows. `curve` is (seconds, bytes of frames so far).
     """
 
     way: str
@@ -113,34 +121,38 @@ async def measure_link(
             yield LinkFigures(name, reason=error.message)
 
 
-async def series_frames(
-    remote: Remote, *, most: int | None
-) -> tuple[tuple[FoundInstance, int], ...]:
-    """The frames of the series that has most of them, in order: instance and frame number."""
+async def series_frames(remote: Remote, *, most: int | None) -> SeriesFrames:
+    """The frames of the series that has most of them, in order."""
     by_series: dict[str, list[FoundInstance]] = {}
     for one in await find_instances(remote):
         by_series.setdefault(one.series, []).append(one)
     if not by_series:
         raise UsageError(f"{remote.address}: no series with frames found")
     longest = max(by_series.values(), key=lambda found: sum(one.frames for one in found))
-    frames = [(one, number) for one in longest for number in range(1, one.frames + 1)]
-    return tuple(frames[:most])
+    paths = [
+        f"{one.resource}/frames/{number}" for one in longest for number in range(1, one.frames + 1)
+    ]
+    first = longest[0]
+    return SeriesFrames(
+        resource=f"/studies/{first.study}/series/{first.series}",
+        paths=tuple(paths[:most]),
+        size=(first.columns, first.rows),
+        is_all=not remote.address.instance and (most is None or most >= len(paths)),
+    )
 
 
 async def _measure(
     name: str,
     work: LinkWork,
-    frames: Sequence[tuple[FoundInstance, int]],
+    frames: SeriesFrames,
     on_progress: Callable[[str, float], None],
 ) -> LinkFigures:
-    urls = [f"{one.resource}/frames/{number}" for one, number in frames]
-    sizes = [one.frame_bytes for one, _ in frames]
-    reading = WAYS[name](urls, connections=work.connections, sizes=sizes)
+    reading = WAYS[name](frames, connections=work.connections)
     async with Remote(work.address, settings=work.settings) as direct:
         done = 0
         async for _ in reading.look(direct):
             done += 1
-            on_progress(f"{name}: asking without the link", done / len(urls))
+            on_progress(f"{name}: asking without the link", done / len(frames.paths))
     async with _through_link(work) as remote:
         clock = _Clock()
         reading.begin(clock.now)
@@ -156,7 +168,7 @@ async def _measure(
         clock.curve.append((clock.now(), reading.received_bytes))
     return LinkFigures(
         way=name,
-        frames=len(urls),
+        frames=len(frames.paths),
         frames_bytes=reading.received_bytes,
         first_picture_s=reading.first_s,
         first_picture=reading.first_size,

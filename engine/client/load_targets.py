@@ -51,6 +51,8 @@ class FoundInstance:
     number: int
     frames: int
     frame_bytes: int
+    columns: int
+    rows: int
 
     @property
     def resource(self) -> str:
@@ -140,7 +142,9 @@ def _instance(row: Mapping[str, Any], path: str) -> FoundInstance | None:
     width = max(_integer(row, _ALLOCATED) // 8, 1)
     frame_bytes = rows * columns * (_integer(row, _SAMPLES) or 1) * width
     frames = min(_integer(row, _FRAMES) or 1, _MOST_FRAMES)
-    return FoundInstance(study, series, uid, _integer(row, _NUMBER), frames, frame_bytes)
+    return FoundInstance(
+        study, series, uid, _integer(row, _NUMBER), frames, frame_bytes, columns, rows
+    )
 
 
 def _value(row: Mapping[str, Any], tag: str) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from ...codecs.codestream import CodestreamLayout, prefix_length, scan_codestream
@@ -19,7 +20,14 @@ from ..transfer.multipart_reader import MultipartReader, PartData
 from .load import boundary_of
 from .remote import Remote
 
-__all__ = ["FrameReading", "RawReading", "ResolutionReading", "WholeReading"]
+__all__ = [
+    "FrameReading",
+    "RawReading",
+    "ResolutionReading",
+    "SeriesFrames",
+    "WholeReading",
+    "is_picture",
+]
 
 _RAW = 'multipart/related; type="application/octet-stream"; transfer-syntax=1.2.840.10008.1.2.1'
 _PROGRESSIVE = "image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202"
@@ -27,7 +35,27 @@ _PROGRESSIVE_PARTS = 'multipart/related; type="image/jphc"; transfer-syntax=1.2.
 _FIRST_GUESS_BYTES = 1024
 _MOST_HEAD_BYTES = 1 << 20
 
+_PICTURE_SIDE = 64
+
 type _Row = tuple[int, int, int, float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFrames:
+    """The frames to read: their paths below the service, of the series `resource`.
+
+    `size` is columns and rows of the first one. `is_all` says that the series has no others.
+    """
+
+    resource: str
+    paths: tuple[str, ...]
+    size: tuple[int, int]
+    is_all: bool
+
+
+def is_picture(size: tuple[int, int], *, full: tuple[int, int]) -> bool:
+    """Whether an image of that size shows something: 64 pixels on a side, or all there are."""
+    return max(size) >= min(_PICTURE_SIDE, max(full))
 
 
 class FrameReading(Protocol):
@@ -38,7 +66,7 @@ class FrameReading(Protocol):
     first_s: float | None
     first_size: tuple[int, int] | None
 
-    def __init__(self, urls: Sequence[str], *, connections: int, sizes: Sequence[int]) -> None: ...
+    def __init__(self, frames: SeriesFrames, *, connections: int) -> None: ...
 
     @property
     def is_complete(self) -> bool:
@@ -67,10 +95,10 @@ class WholeReading:
 
     accept = f"{_PROGRESSIVE}, {_PROGRESSIVE_PARTS}"
 
-    def __init__(self, urls: Sequence[str], *, connections: int, sizes: Sequence[int]) -> None:
-        self._urls = urls
+    def __init__(self, frames: SeriesFrames, *, connections: int) -> None:
+        self._urls = frames.paths
         self._connections = connections
-        self._sizes = sizes
+        self._size = frames.size
         self._now: Callable[[], float] = lambda: 0.0
         self._expected: list[bytes] = []
         self._lengths: list[int] = []
@@ -104,14 +132,11 @@ class WholeReading:
         await self._each(lambda index: self._read(remote, index))
 
     def resolutions(self) -> Iterator[_Row]:
-        if self.first_size is not None:
-            yield (0, *self.first_size, self.first_s, self._all_s)
+        yield (0, *self._size, self.first_s, self._all_s)
 
     def _noted(self, head: bytes, length: int) -> None:
         """A frame was looked at: its first bytes, and how many there are."""
-        if self.first_size is None:
-            layout = scan_codestream(head, complete=len(head) == length)
-            self.first_size = (layout.width, layout.height)
+        scan_codestream(head, complete=len(head) == length)
 
     async def _read(self, remote: Remote, index: int) -> None:
         digest = hashlib.sha256()
@@ -121,7 +146,7 @@ class WholeReading:
         self._compare(index, digest.digest())
         self._done += 1
         if self.first_s is None:
-            self.first_s = self._now()
+            self.first_s, self.first_size = self._now(), self._size
         if self.is_complete:
             self._all_s = self._now()
 
@@ -168,7 +193,7 @@ class RawReading(WholeReading):
     accept = _RAW
 
     def _noted(self, head: bytes, length: int) -> None:
-        del head, length  # samples tell no size
+        del head, length  # samples are no codestream
 
 
 class ResolutionReading(WholeReading):
@@ -176,15 +201,15 @@ class ResolutionReading(WholeReading):
 
     accept = _PROGRESSIVE
 
-    def __init__(self, urls: Sequence[str], *, connections: int, sizes: Sequence[int]) -> None:
-        super().__init__(urls, connections=connections, sizes=sizes)
-        self._layouts: list[CodestreamLayout | None] = [None] * len(urls)
-        self._heads = [b""] * len(urls)
-        self._have = [0] * len(urls)
-        self._digests = [hashlib.sha256() for _ in urls]
+    def __init__(self, frames: SeriesFrames, *, connections: int) -> None:
+        super().__init__(frames, connections=connections)
+        count = len(frames.paths)
+        self._layouts: list[CodestreamLayout | None] = [None] * count
+        self._heads = [b""] * count
+        self._have = [0] * count
+        self._digests = [hashlib.sha256() for _ in range(count)]
         self._guess: dict[int, int] = {}
         self._times: dict[int, tuple[float | None, float | None]] = {}
-        self._size = (0, 0)
         self._levels = 0
 
     def _noted(self, head: bytes, length: int) -> None:
@@ -192,7 +217,6 @@ class ResolutionReading(WholeReading):
         if layout.cut_points is None:
             raise CodestreamError(f"frames without cut points: {layout.why_no_cut_points}")
         self._levels = max(self._levels, layout.decompositions)
-        self._size = (max(self._size[0], layout.width), max(self._size[1], layout.height))
 
     async def run(self, remote: Remote) -> None:
         for level in range(self._levels, -1, -1):
@@ -216,6 +240,8 @@ class ResolutionReading(WholeReading):
             if layout is None:
                 # As much as others took, and the more where that was not enough.
                 goal = max(self._guess.get(level, _FIRST_GUESS_BYTES), 2 * self._have[index])
+            elif level == 0:
+                goal = self._lengths[index]  # padding of the fragment counts
             else:
                 goal = prefix_length(layout, min(level, layout.decompositions))
             goal = min(goal, self._lengths[index])
@@ -225,7 +251,7 @@ class ResolutionReading(WholeReading):
         self._guess[level] = max(self._guess.get(level, 0), goal)
         if self._times.get(level) is None:
             self._times[level] = (self._now(), None)
-        if self.first_s is None:
+        if self.first_s is None and is_picture(self._at(level), full=self._size):
             self.first_s, self.first_size = self._now(), self._at(level)
         if level == 0:
             self._compare(index, self._digests[index].digest())
