@@ -1,0 +1,1 @@
+"""HTTP out: transfers with other archives, resumably."""
