@@ -13,6 +13,7 @@ from ...codecs.errors import UsageError
 
 __all__ = ["draw_bars", "draw_distributions", "draw_lines", "draw_two_scales"]
 
+_MARKERS = "os^Dvp*"
 _COLOURS = ("#4c72b0", "#c44e52", "#55a868", "#8172b3", "#ccb974", "#64b5cd", "#937860")
 
 type Curve = Sequence[tuple[float, float]]
@@ -27,16 +28,22 @@ def draw_lines(
     steps: bool = False,
     log: bool = False,
     ticks: Mapping[float, str] | None = None,
+    places: Sequence[float] | None = None,
 ) -> bytes:
-    """Curves of points; as steps where a value holds until the next; `ticks` name values of y."""
+    """Curves of points, as steps where a value holds until the next.
+
+    `ticks` name values of y, `places` are the values of x that are marked.
+    """
     figure, axes = _figure(x, y)
     for number, (name, curve) in enumerate(curves.items()):
         if not curve:
             continue
         across, up = zip(*curve, strict=True)
         style = {"drawstyle": "steps-post"} if steps else {}
-        marker = "o" if len(curve) < 40 else ""
+        marker = _MARKERS[number % len(_MARKERS)] if len(curve) < 40 else ""
         axes.plot(across, up, label=name, color=_colour(number), marker=marker, ms=4, **style)
+    if places is not None:
+        axes.set_xticks(list(places))
     if log:
         axes.set_yscale("log")
     else:
@@ -47,7 +54,7 @@ def draw_lines(
 
 
 def draw_bars(groups: Mapping[str, Mapping[str, float]], *, unit: str) -> bytes:
-    """Horizontal bars: one place for each group, in it one bar for each name."""
+    """Horizontal bars, on a logarithmic scale: a place for each group, in it a bar a name."""
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     figure, axes = _figure(unit, "", height=1.2 + 0.24 * len(groups) * max(len(names), 1))
     thick = 0.8 / max(len(names), 1)
@@ -55,10 +62,12 @@ def draw_bars(groups: Mapping[str, Mapping[str, float]], *, unit: str) -> bytes:
         places = [row + number * thick for row in range(len(groups))]
         lengths = [group.get(name, 0.0) for group in groups.values()]
         bars = axes.barh(places, lengths, height=thick, color=_colour(number), label=name)
-        axes.bar_label(bars, labels=[f"{length:,.3g}" for length in lengths], fontsize=7, padding=2)
+        axes.bar_label(bars, labels=[_short(length) for length in lengths], fontsize=7, padding=2)
     middle = (len(names) - 1) * thick / 2
     axes.set_yticks([row + middle for row in range(len(groups))], list(groups))
     axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.margins(x=0.12)
     return _svg(figure, axes)
 
 
@@ -88,6 +97,10 @@ def draw_two_scales(places: Sequence[str], left: Values, right: Values, *, x: st
         on.set_ylim(bottom=0)
     axes.set_xticks(across, places)
     return _svg(figure, None)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _colour(number: int) -> str:

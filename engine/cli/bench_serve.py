@@ -163,6 +163,7 @@ def _measure(
     from ..client.load_bench import load_figures
     from .bench_progress import BenchProgress
     from .bench_result import Result
+    from .terminal import count
 
     found: list[LoadFigures] = []
     result = Result("mersey bench serve", {"url": str(wanted.address), "what": wanted.what.value})
@@ -184,7 +185,7 @@ def _measure(
                     connections=counts,
                     processes=processes,
                     on_tick=lambda step, part: progress.at(
-                        1 + step, f"{counts[step]} connections", part=part
+                        1 + step, count(counts[step], "connection"), part=part
                     ),
                 )
             )
@@ -196,6 +197,7 @@ def _measure(
 
 def _add(result: Result, wanted: _Wanted, found: list[LoadFigures]) -> None:
     from .bench_result import Table
+    from .terminal import count
 
     result.data["runs"] = [_record(one) for one in found]
     result.failed = any(one.error_count for one in found)
@@ -206,23 +208,27 @@ def _add(result: Result, wanted: _Wanted, found: list[LoadFigures]) -> None:
         caption += f": {result.data['targets']} targets, {mean / 1e6:,.3f} MB on average"
     result.tables.append(Table(caption, _HEAD, rows, frozenset(range(len(_HEAD)))))
     for one in found:
-        for kind, count in one.errors:
-            result.notes.append(f"{one.connections} connections: {count:,} x {kind}")
+        for kind, times in one.errors:
+            number = count(one.connections, "connection")
+            result.notes.append(f"{number}: {times:,} x {kind}")
         if one.client_cores > 0.9 * one.processes:
+            number = count(one.connections, "connection")
             result.notes.append(
-                f"{one.connections} connections: the client was busy with {one.client_cores:.2f} "
-                f"of {one.processes} cores: try --processes {2 * one.processes}"
+                f"{number}: the client was busy with {one.client_cores:.2f} of {one.processes} "
+                f"cores: try --processes {2 * one.processes}"
             )
-    if found:
-        _plot(result, found)
+    answered = [one for one in found if one.answered]
+    if answered:
+        _plot(result, answered)
 
 
 def _plot(result: Result, found: list[LoadFigures]) -> None:
     from .bench_plots import draw_distributions, draw_two_scales
     from .bench_result import Plot
+    from .terminal import count
 
     distributions = {
-        f"{one.connections} connections": [1e3 * second for second in one.latencies.ordered_s]
+        count(one.connections, "connection"): [1e3 * second for second in one.latencies.ordered_s]
         for one in found
     }
     result.plots.append(
@@ -233,11 +239,11 @@ def _plot(result: Result, found: list[LoadFigures]) -> None:
     )
     result.plots.append(
         Plot(
-            "throughput against concurrency",
+            "throughput and latency against concurrency",
             lambda: draw_two_scales(
                 [str(one.connections) for one in found],
                 ("MB/s of bodies", [one.mb_per_s for one in found]),
-                ("requests/s", [one.requests_per_s for one in found]),
+                ("p99 of latency, ms", [1e3 * one.latencies.summary()["p99"] for one in found]),
                 x="connections",
             ),
         )

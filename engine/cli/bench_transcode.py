@@ -165,7 +165,12 @@ def _add(result: Result, to: str, found: list[TranscodeFigures]) -> None:
         result.plots.append(
             Plot(
                 "throughput against workers",
-                lambda: draw_lines(speeds, x="jobs", y="MB/s of uncompressed pixels"),
+                lambda: draw_lines(
+                    speeds,
+                    x="jobs",
+                    y="MB/s of uncompressed pixels",
+                    places=[float(one.jobs) for one in found],
+                ),
             )
         )
 
