@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -223,7 +224,7 @@ async def _encode(
         )
         for indices in plan_runs(instance.frames, pixels=instance.pixels, jobs=jobs)
     )
-    part = path.with_suffix(f".{os.getpid()}.part")
+    part = path.with_suffix(f".{uuid.uuid4().hex}.part")
     try:
         with part.open("wb") as file:
             results = runs_in_order(runs, executor=executor, budget=budget, jobs=jobs)

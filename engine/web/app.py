@@ -30,6 +30,7 @@ from .frame_source import FrameSource
 from .frames import answer_frames
 from .holdings import Holdings
 from .metadata import MetadataSource, answer_metadata
+from .parcels import ParcelSource
 from .progressive import ProgressiveSource, answer_progressive
 from .qido import answer_search
 from .rendered import answer_rendered, answer_thumbnail
@@ -37,6 +38,14 @@ from .requests import ROOT
 from .responses import BodyResponse
 from .status import error_response
 from .store_request import answer_store
+from .transfers import (
+    MERSEY_ROOT,
+    answer_digests,
+    answer_manifest,
+    answer_parcel,
+    answer_parcels,
+    describe_engine,
+)
 from .wado import answer_instances
 
 __all__ = ["Service", "build_app"]
@@ -59,6 +68,7 @@ class Service:
     intake: Intake | None = None
     commitments: Commitments | None = None
     blobs: BlobStore | None = None
+    parcels: ParcelSource | None = None
 
 
 def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp:
@@ -94,6 +104,18 @@ def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp
     routes = [
         Route(ROOT + path, _answered(handler, service), methods=["GET"]) for path, handler in table
     ]
+    if service.parcels is not None:
+        routes.append(Route(MERSEY_ROOT, _engine, methods=["GET"]))
+        routes += [
+            Route(MERSEY_ROOT + level + path, _answered(handler, service), methods=["GET"])
+            for level in (study, study + series, one)
+            for path, handler in (
+                ("/parcels", _parcels),
+                ("/parcels/{number}", _parcel),
+                ("/parcels/{number}/manifest", _manifest),
+                ("/parcels/{number}/digests", _digests),
+            )
+        ]
     if service.intake is not None:
         routes += [
             Route(ROOT + path, _answered(_store, service), methods=["POST"])
@@ -227,6 +249,30 @@ def _search(level: Level) -> _Handler:
         )
 
     return search
+
+
+async def _engine(_: Request) -> Response:
+    return describe_engine()
+
+
+async def _parcels(request: Request, service: Service) -> ASGIApp:
+    assert service.parcels is not None
+    return await answer_parcels(request, source=service.parcels)
+
+
+async def _parcel(request: Request, service: Service) -> ASGIApp:
+    assert service.parcels is not None
+    return await answer_parcel(request, source=service.parcels)
+
+
+async def _manifest(request: Request, service: Service) -> ASGIApp:
+    assert service.parcels is not None
+    return await answer_manifest(request, source=service.parcels)
+
+
+async def _digests(request: Request, service: Service) -> ASGIApp:
+    assert service.parcels is not None
+    return await answer_digests(request, source=service.parcels, blobs=service.blobs)
 
 
 async def _capabilities(_: Request) -> Response:

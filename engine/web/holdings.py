@@ -66,8 +66,12 @@ class Holdings:
             raise RefusedError("no such instance in that series", reason=Reason.NOT_FOUND)
         return entry
 
-    async def entries(self, study_uid: str, series_uid: str | None = None) -> list[Entry]:
+    async def entries(
+        self, study_uid: str, series_uid: str | None = None, *, with_files: bool = True
+    ) -> list[Entry]:
         """The instances of a study or series, in a stable order, without those that have gone.
+
+        Without `with_files`, no blob is copied: those that have no local file come without.
 
         Raises
         ------
@@ -77,13 +81,25 @@ class Holdings:
         require_uid(study_uid)
         if series_uid is not None:
             require_uid(series_uid)
-        found, gone = await asyncio.to_thread(self._current_entries, study_uid, series_uid)
+        found, gone = await asyncio.to_thread(
+            self._current_entries, study_uid, series_uid, with_files=with_files
+        )
         for path in gone:
             self._on_gone(path)
         if not found:
             what = "study" if series_uid is None else "series"
             raise RefusedError(f"no such {what}", reason=Reason.NOT_FOUND)
         return found
+
+    async def with_file(self, entry: Entry) -> Entry:
+        """`entry` with a local file, copied first where its blob is elsewhere or compressed.
+
+        Raises
+        ------
+        MerseyError
+            The blob is gone, or no copy can be written.
+        """
+        return entry if entry.path else await asyncio.to_thread(self._local, entry)
 
     def forget(self, instance_uid: str) -> None:
         """Look an instance up anew when it is next asked for: it has come, or has changed."""
@@ -124,17 +140,21 @@ class Holdings:
             return entry
         return self._locator.local(entry)
 
+    def _located(self, entry: Entry) -> Entry:
+        return entry if self._locator is None else self._locator.locate(entry)
+
     def _current_entries(
-        self, study_uid: str, series_uid: str | None
+        self, study_uid: str, series_uid: str | None, *, with_files: bool
     ) -> tuple[list[Entry], list[str]]:
         """The entries whose files are there, indexed anew where need be; the paths that are not."""
-        entries = [self._local(entry) for entry in self.catalogue.entries(study_uid, series_uid)]
+        place = self._local if with_files else self._located
+        entries = [place(entry) for entry in self.catalogue.entries(study_uid, series_uid)]
         changed = [entry for entry in entries if not entry.blob_key and not is_current(entry)]
         if not changed:
             return entries, []
         for entry in changed:
             self._index.refresh(entry)
-        entries = [self._local(entry) for entry in self.catalogue.entries(study_uid, series_uid)]
+        entries = [place(entry) for entry in self.catalogue.entries(study_uid, series_uid)]
         gone = [entry.path for entry in changed if not os.path.lexists(entry.path)]
         return [entry for entry in entries if is_current(entry)], gone
 

@@ -33,6 +33,7 @@ from ..archive.newest import newest_first
 from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
 from ..archive.stored import OnConflict, entry_of
+from ..archive.wire_store import WireStore
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.folder_watch import FolderWatch
 from ..runtime.frame_run import warm
@@ -43,6 +44,7 @@ from .commitment import Commitments
 from .frame_source import FrameSource
 from .holdings import Holdings
 from .metadata import MetadataSource
+from .parcels import ParcelSource
 from .progressive import ProgressiveSource
 from .rendition_builder import RenditionBuilder
 
@@ -51,6 +53,7 @@ __all__ = ["ServeSettings", "serve"]
 _BUDGET_BYTES = 96 << 20
 _BACKLOG = 2048
 _COPIES_BYTES = 4 << 30
+_WIRE_BYTES = 8 << 30
 _KEEP_ALIVE_S = 65
 _LEFT_BEHIND_S = 5.0
 _COLLECT_EVERY_S = 600.0
@@ -66,6 +69,7 @@ class ServeSettings:
     With `watch` the folders are followed as they change.
     `on_conflict` decides what a store request comes to where a UID is taken by other bytes.
     `cache_bytes` bounds the renditions; `prebuild` has them made before they are asked for.
+    Without `transfers` only what DICOMweb has is served.
     """
 
     folders: tuple[Path, ...]
@@ -78,6 +82,7 @@ class ServeSettings:
     watch: bool = False
     cache_bytes: int | None = None
     prebuild: bool = False
+    transfers: bool = True
     on_conflict: OnConflict = "reject"
 
 
@@ -174,6 +179,7 @@ async def _run(
         intake=intake,
         blobs=blobs,
         commitments=Commitments(catalogue, blobs),
+        parcels=_parcels(settings, holdings, frames, requests, blobs),
     )
     server = _server(build_app(service, origins=settings.origins))
     with _signals(server):
@@ -191,6 +197,21 @@ async def _run(
             finally:
                 for task in background:
                     task.cancel()
+
+
+def _parcels(
+    settings: ServeSettings,
+    holdings: Holdings,
+    frames: FrameSource,
+    requests: WorkerPool,
+    blobs: BlobStore,
+) -> ParcelSource | None:
+    if not settings.transfers:
+        return None
+    wire = WireStore(settings.store / "wire", limit_bytes=_WIRE_BYTES)
+    return ParcelSource(
+        holdings, frames, executor=requests, wire=wire, blobs=blobs, jobs=requests.jobs
+    )
 
 
 def _cache(settings: ServeSettings) -> RenditionCache:

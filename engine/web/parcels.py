@@ -1,0 +1,308 @@
+"""Parcels of the archive's instances, as they travel to another engine: made once, kept a while.
+
+Which bytes a parcel has depends on the instances in it, the form, and the codecs' versions; its
+entity tag is a digest of just that. What has to be made for it lies in a `WireStore`; where that
+has gone, or a file has changed, the parcel is made anew before it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import zstandard
+
+from ...codecs.errors import FormatError, MerseyError
+from ...codecs.syntaxes import HTJ2K_LOSSLESS_RPCL
+from ..archive.blobs import BlobStore, is_compressed
+from ..archive.bounded_cache import BoundedCache
+from ..archive.entry import Entry, stamp_of
+from ..archive.hashing import digests_in_place
+from ..archive.renditions import Rendition
+from ..archive.wire_store import WireStore
+from ..runtime.byte_budget import ByteBudget
+from ..runtime.submission import submit
+from ..runtime.wire_packing import Packed, pack, packs_as_codestreams
+from ..transfer.body import BlobSlice, Body, FileSlice
+from ..transfer.manifest import Item, Manifest, WireForm, cut_into_parcels
+from .frame_forms import library_for, rendition_key_for
+from .frame_source import FrameSource
+from .holdings import Holdings, reading
+from .status import Reason, RefusedError
+
+__all__ = ["Parcel", "ParcelSource", "Scope"]
+
+_KEPT_BYTES = 24 << 20
+_BUDGET_BYTES = 64 << 20
+_FRESH_S = 1.0
+_DIGESTS_KEPT = 100_000
+_AT_ONCE = 4
+_SLOWEST = 20e6
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A study, one of its series, or one instance of that."""
+
+    study: str
+    series: str | None = None
+    instance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What travels, and what it holds."""
+
+    manifest: Manifest
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    entries: tuple[Entry, ...]
+    cuts: tuple[range, ...]
+    until_s: float
+
+
+class ParcelSource:
+    """Makes parcels. For one event loop."""
+
+    def __init__(
+        self,
+        holdings: Holdings,
+        frames: FrameSource,
+        *,
+        executor: Executor,
+        wire: WireStore,
+        blobs: BlobStore | None = None,
+        jobs: int = 2,
+    ) -> None:
+        self._holdings = holdings
+        self._frames = frames
+        self._executor = executor
+        self._wire = wire
+        self._blobs = blobs
+        self._jobs = jobs
+        self._budget = ByteBudget(_BUDGET_BYTES)
+        self._listings: BoundedCache[Scope, _Listing] = BoundedCache(
+            limit_bytes=50_000, weigh=lambda listing: 1 + len(listing.entries)
+        )
+        self._parcels: BoundedCache[str, Parcel] = BoundedCache(
+            limit_bytes=_KEPT_BYTES, weigh=_weight
+        )
+        self._making: dict[str, asyncio.Task[Parcel]] = {}
+        self._digests: BoundedCache[str, str] = BoundedCache(
+            limit_bytes=_DIGESTS_KEPT, weigh=lambda _: 1
+        )
+
+    async def listing(self, scope: Scope) -> list[tuple[int, int]]:
+        """How many instances each parcel of `scope` has, and the length of their originals.
+
+        Raises
+        ------
+        RefusedError
+            There is no such study, series or instance.
+        """
+        listing = await self._listing(scope)
+        return [
+            (len(cut), sum(listing.entries[at].stamp.size_bytes for at in cut))
+            for cut in listing.cuts
+        ]
+
+    async def parcel(self, scope: Scope, number: int, form: WireForm) -> Parcel:
+        """One parcel of `scope`, made first where it is not kept.
+
+        Raises
+        ------
+        RefusedError
+            There is no such parcel.
+        MerseyError
+            A file of it cannot be read.
+        """
+        listing = await self._listing(scope)
+        if number >= len(listing.cuts):
+            raise RefusedError("there is no such parcel", reason=Reason.NOT_FOUND)
+        entries = [listing.entries[at] for at in listing.cuts[number]]
+        names = "\n".join(entry.fingerprint for entry in entries)
+        key = hashlib.sha256(f"{form}\n{names}".encode()).hexdigest()
+        kept = self._parcels.get(key)
+        if kept is not None and await asyncio.to_thread(self._is_whole, kept):
+            return kept
+        self._parcels.drop(key)
+        making = self._making.get(key)
+        if making is None:
+            making = asyncio.create_task(self._make(entries, form))
+            self._making[key] = making
+            making.add_done_callback(lambda done: self._made(key, done))
+        # One client that goes away takes nothing from others that wait for this parcel.
+        parcel = await asyncio.shield(making)
+        self._parcels.put(key, parcel)
+        return parcel
+
+    def _made(self, key: str, making: asyncio.Task[Parcel]) -> None:
+        del self._making[key]
+        if not making.cancelled():
+            making.exception()  # nobody need be waiting for it
+
+    async def _listing(self, scope: Scope) -> _Listing:
+        """The instances of `scope`, looked up again when that was a while ago."""
+        begun_s = time.monotonic()
+        kept = self._listings.get(scope)
+        if kept is not None and begun_s < kept.until_s:
+            return kept
+        if scope.instance is not None:
+            entries = [await self._holdings.entry(scope.study, scope.series or "", scope.instance)]
+        else:
+            entries = await self._holdings.entries(scope.study, scope.series, with_files=False)
+        now_s = time.monotonic()
+        cuts = cut_into_parcels([entry.stamp.size_bytes for entry in entries])
+        fresh_s = max(_FRESH_S, 20 * (now_s - begun_s))
+        listing = _Listing(tuple(entries), tuple(cuts), now_s + fresh_s)
+        self._listings.put(scope, listing)
+        return listing
+
+    def _is_whole(self, parcel: Parcel) -> bool:
+        """Whether every file of it is still there as it was. Blocks."""
+        paths: dict[str, FileSlice] = {}
+        for part in parcel.body.parts:
+            if isinstance(part, FileSlice):
+                paths[part.path] = part
+        try:
+            whole = all(
+                one.stamp is None or stamp_of(os.stat(path)) == one.stamp
+                for path, one in paths.items()
+            )
+        except (OSError, MerseyError):
+            return False
+        self._wire.used(paths)
+        return whole
+
+    async def _make(self, entries: Sequence[Entry], form: WireForm) -> Parcel:
+        gate = asyncio.Semaphore(_AT_ONCE)
+        renditions = await self._renditions(entries) if form == "htj2k" else {}
+
+        async def one(entry: Entry) -> Packed:
+            async with gate:
+                return await self._pack(entry, form, renditions.get(entry.fingerprint))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(entry)) for entry in entries]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        parcel = _parcel(entries, [task.result() for task in tasks])
+        made = [part.path for part in parcel.body.parts if isinstance(part, FileSlice)]
+        await asyncio.to_thread(self._wire.trim, keep=made)
+        return parcel
+
+    async def _renditions(self, entries: Sequence[Entry]) -> dict[str, Rendition]:
+        """The stored renditions of `entries` whose codestreams can travel."""
+        wanted = [
+            entry
+            for entry in entries
+            if packs_as_codestreams(entry.instance)
+            and library_for(entry, HTJ2K_LOSSLESS_RPCL) is not None
+        ]
+        keys = [rendition_key_for(entry, HTJ2K_LOSSLESS_RPCL) for entry in wanted]
+        found = await self._frames.stored(keys)
+        return {
+            entry.fingerprint: rendition
+            for entry, rendition in zip(wanted, found, strict=True)
+            if rendition is not None
+        }
+
+    async def _pack(self, entry: Entry, form: WireForm, rendition: Rendition | None) -> Packed:
+        if entry.blob_key:
+            as_kept = await self._as_kept(entry, form)
+            if as_kept is not None:
+                return as_kept
+        entry = await self._holdings.with_file(entry)
+        with reading(entry):
+            if not entry.sha256:
+                entry = await self._with_digest(entry)
+            return await pack(
+                entry,
+                form,
+                scratch=self._wire.folder,
+                executor=self._executor,
+                budget=self._budget,
+                rendition=rendition,
+                jobs=self._jobs,
+            )
+
+    async def _as_kept(self, entry: Entry, form: WireForm) -> Packed | None:
+        """The blob as it lies in the store, where that is the form asked for."""
+        size_bytes = entry.stamp.size_bytes
+        if not is_compressed(entry.blob_key):
+            if form != "stored" or entry.path:
+                return None
+            piece: FileSlice | BlobSlice = entry.slice(0, size_bytes)
+            return Packed("stored", (piece,), size_bytes, entry.sha256)
+        if self._blobs is None or form == "stored" or packs_as_codestreams(entry.instance):
+            return None
+        length_bytes = await asyncio.to_thread(self._blobs.size, entry.blob_key)
+        if not length_bytes:
+            raise FormatError("the blob of an instance is gone")
+        return Packed(
+            "zstd", (BlobSlice(entry.blob_key, 0, length_bytes),), size_bytes, entry.sha256
+        )
+
+    async def _with_digest(self, entry: Entry) -> Entry:
+        """A file in place with its SHA-256, made once and kept."""
+        known = self._digests.get(entry.fingerprint)
+        if known is None:
+            limit_s = 30 + entry.stamp.size_bytes / _SLOWEST
+            has_preamble = entry.instance.layout.has_preamble
+            future = submit(
+                self._executor, limit_s, digests_in_place, entry.path, has_preamble=has_preamble
+            )
+            digests: tuple[str, str, int] = await asyncio.wrap_future(future)
+            known, served, crc = digests
+            self._digests.put(entry.fingerprint, known)
+            await asyncio.to_thread(
+                self._holdings.catalogue.keep_digests,
+                entry.instance.sop_instance_uid,
+                entry.stamp,
+                sha256=known,
+                served_sha256=served,
+                served_crc32=crc,
+            )
+        return replace(entry, sha256=known)
+
+
+def _parcel(entries: Sequence[Entry], packed: Sequence[Packed]) -> Parcel:
+    """Put the instances end to end."""
+    tag = hashlib.sha256(f"parcel 1\nzstandard {zstandard.__version__}".encode())
+    items: list[Item] = []
+    offset = 0
+    for entry, one in zip(entries, packed, strict=True):
+        if one.size_bytes != entry.stamp.size_bytes:
+            raise RefusedError("the file changed while it was read", reason=Reason.CHANGED)
+        items.append(
+            Item(*entry.uids, one.size_bytes, one.sha256, one.form, offset, one.length_bytes)
+        )
+        offset += one.length_bytes
+        tag.update(f"\n{entry.uids} {one.sha256} {one.form} {one.length_bytes} ".encode())
+        if one.form == "htj2k":
+            tag.update((library_for(entry, HTJ2K_LOSSLESS_RPCL) or "").encode())
+            # The opening holds the length of every codestream.
+            tag.update(hashlib.sha256(_opening(one)).digest())
+    etag = f'"{tag.hexdigest()[:40]}"'
+    segments = [segment for one in packed for segment in one.segments]
+    return Parcel(Manifest(etag, tuple(items)), Body.of(segments, etag=etag))
+
+
+def _opening(packed: Packed) -> bytes:
+    first = packed.segments[0]
+    assert isinstance(first, bytes)
+    return first
+
+
+def _weight(parcel: Parcel) -> int:
+    held = sum(len(part) for part in parcel.body.parts if isinstance(part, bytes))
+    return 4096 + held + 600 * len(parcel.manifest.items) + 250 * len(parcel.body.parts)
