@@ -16,6 +16,7 @@ rendition's own belongs to its stamp. `rendition_cache` goes by it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import os
@@ -112,8 +113,13 @@ def rendition_key(entry: Entry, *, target_uid: str, library: str) -> str:
     `library` names the codecs with their versions. Mersey's own version is in the key too: it
     holds what codecs are set to, and how the file around the frames is written.
     """
-    parts = (_FORMAT, version("mersey"), entry.fingerprint, target_uid, library)
+    parts = (_FORMAT, _our_version(), entry.fingerprint, target_uid, library)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@functools.cache
+def _our_version() -> str:
+    return version("mersey")  # reads a file and parses it: a millisecond
 
 
 def verify_rendition(rendition: Rendition) -> None:
