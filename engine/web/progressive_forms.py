@@ -6,6 +6,7 @@ and HTJ2K keep their samples and get their packets in order. Decides; makes noth
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from ...codecs.errors import MerseyError, UnsupportedError
@@ -71,6 +72,7 @@ def progressive_form(entry: Entry) -> ProgressiveForm:
     return ProgressiveForm(entry, HTJ2K_LOSSLESS_RPCL, made, HTJ2K_LOSSLESS_RPCL, key)
 
 
+@functools.lru_cache(maxsize=1024)
 def _pixels_made(uid: str, pixels: PixelFormat) -> PixelFormat:
     registry = Registry.default()
     try:
