@@ -117,6 +117,29 @@ class Catalogue:
             row = connection.execute(statement).one_or_none()
         return None if row is None else _entry(row)
 
+    def find_all(self, sop_instance_uids: Sequence[str]) -> dict[str, Entry]:
+        """Those of the instances that are here, by their UIDs."""
+        column = instances.c.sop_instance_uid
+        with self.database.reading() as connection:
+            return {
+                row.sop_instance_uid: _entry(row)
+                for group in in_groups(sop_instance_uids)
+                for row in connection.execute(select(*_ENTRY, column).where(column.in_(group)))
+            }
+
+    def digests(self, sop_instance_uids: Sequence[str]) -> dict[str, str]:
+        """The SHA-256 of those of the instances that are here and have one, by their UIDs."""
+        columns = instances.c
+        statement = select(columns.sop_instance_uid, columns.sha256).where(columns.sha256 != "")
+        with self.database.reading() as connection:
+            return {
+                row.sop_instance_uid: row.sha256
+                for group in in_groups(sop_instance_uids)
+                for row in connection.execute(
+                    statement.where(columns.sop_instance_uid.in_(group))
+                )
+            }
+
     def entries(self, study_uid: str, series_uid: str | None = None) -> list[Entry]:
         """The instances of a study or a series, by series, instance number and UID."""
         columns = instances.c
