@@ -133,8 +133,7 @@ async def _gather(work: LinkWork, found: list[LinkFigures], progress: BenchProgr
     def on_progress(text: str, part: float) -> None:
         progress.at(len(found), text, part=part)
 
-    async for one in measure_link(work, on_progress=on_progress):
-        found.append(one)  # noqa: PERF401  one by one: Ctrl-C leaves what there is
+    await measure_link(work, on_progress=on_progress, on_done=found.append)
 
 
 def _add(result: Result, work: LinkWork, shape: str, found: list[LinkFigures]) -> None:

@@ -165,6 +165,12 @@ def _measure(
     from .bench_result import Result
     from .terminal import count
 
+    def on_tick(step: int, part: float, answered: int, body_bytes: int) -> None:
+        words = f"{count(counts[step], 'connection')}: {count(answered, 'request')}"
+        if part:
+            words += f", {body_bytes / 1e6 / (part * duration_s):,.0f} MB/s"
+        progress.at(1 + step, words, part=part)
+
     found: list[LoadFigures] = []
     result = Result("mersey bench serve", {"url": str(wanted.address), "what": wanted.what.value})
     with BenchProgress(steps=1 + len(counts)) as progress:
@@ -184,9 +190,7 @@ def _measure(
                     work,
                     connections=counts,
                     processes=processes,
-                    on_tick=lambda step, part: progress.at(
-                        1 + step, count(counts[step], "connection"), part=part
-                    ),
+                    on_tick=on_tick,
                 )
             )
         except KeyboardInterrupt:

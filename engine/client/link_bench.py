@@ -100,8 +100,11 @@ async def measure_link(
     *,
     ways: Sequence[str] = tuple(WAYS),
     on_progress: Callable[[str, float], None],
-) -> AsyncIterator[LinkFigures]:
+    on_done: Callable[[LinkFigures], None],
+) -> None:
     """Measure the `ways`, one after the other; a way the server does not offer has a reason.
+
+    Where this is cancelled, `on_done` is still told what there was of the way it was at.
 
     Raises
     ------
@@ -116,9 +119,9 @@ async def measure_link(
         frames = await series_frames(remote, most=work.frames)
     for name in ways:
         try:
-            yield await _measure(name, work, frames, on_progress)
+            await _measure(name, work, frames, on_progress, on_done)
         except MerseyError as error:
-            yield LinkFigures(name, reason=error.message)
+            on_done(LinkFigures(name, reason=error.message))
 
 
 async def series_frames(remote: Remote, *, most: int | None) -> SeriesFrames:
@@ -146,7 +149,8 @@ async def _measure(
     work: LinkWork,
     frames: SeriesFrames,
     on_progress: Callable[[str, float], None],
-) -> LinkFigures:
+    on_done: Callable[[LinkFigures], None],
+) -> None:
     reading = WAYS[name](frames, connections=work.connections)
     async with Remote(work.address, settings=work.settings) as direct:
         done = 0
@@ -161,11 +165,20 @@ async def _measure(
             async with asyncio.timeout(work.limit_s):
                 await reading.run(remote)
         except TimeoutError:
-            pass
+            on_done(_figures(name, frames, reading, clock, f"stopped after {work.limit_s:g} s"))
+        except asyncio.CancelledError:
+            on_done(_figures(name, frames, reading, clock, "interrupted"))
+            raise
+        else:
+            on_done(_figures(name, frames, reading, clock, ""))
         finally:
             watch.cancel()
-        complete_s = clock.now() if reading.is_complete else None
-        clock.curve.append((clock.now(), reading.received_bytes))
+
+
+def _figures(
+    name: str, frames: SeriesFrames, reading: FrameReading, clock: _Clock, reason: str
+) -> LinkFigures:
+    now_s = clock.now()
     return LinkFigures(
         way=name,
         frames=len(frames.paths),
@@ -173,9 +186,9 @@ async def _measure(
         first_picture_s=reading.first_s,
         first_picture=reading.first_size,
         resolutions=tuple(ResolutionTime(*row) for row in reading.resolutions()),
-        complete_s=complete_s,
-        curve=tuple(clock.curve),
-        reason="" if complete_s is not None else f"stopped after {work.limit_s:g} s",
+        complete_s=now_s if reading.is_complete else None,
+        curve=(*clock.curve, (now_s, reading.received_bytes)),
+        reason=reason,
     )
 
 

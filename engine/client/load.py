@@ -20,6 +20,7 @@ import uvloop
 from ...codecs.errors import FormatError, IntegrityError, MerseyError, TransferError
 from ..transfer.multipart_reader import End, MultipartEvent, MultipartReader, PartData, PartEnd
 from .address import Address
+from .load_board import LoadBoard
 from .load_targets import LoadTarget
 from .remote import RefusedByPeerError, Remote, RemoteSettings
 
@@ -53,6 +54,7 @@ class LoadWork:
     """What one client process does: `connections` at once, for `duration_s` or `requests`.
 
     `first` is the target to begin with, so that several processes do not ask for the same.
+    `board` is the path of a LoadBoard to count on, in `slot`, and to heed.
     """
 
     address: Address
@@ -62,6 +64,8 @@ class LoadWork:
     duration_s: float
     requests: int | None = None
     first: int = 0
+    slot: int = 0
+    board: str = ""
 
     @property
     def longest_s(self) -> float:
@@ -98,6 +102,7 @@ def shares(work: LoadWork, *, processes: int) -> tuple[LoadWork, ...]:
             connections=connections,
             requests=most,
             first=index * len(work.targets) // count,
+            slot=index,
         )
         for index, (connections, most) in enumerate(
             zip(_parts(work.connections, count), requests, strict=True)
@@ -190,15 +195,21 @@ def warm() -> None:
 
 def run_load(work: LoadWork) -> LoadResult:
     """Put the load on the server from this process."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Load(work).run())
+    board = LoadBoard(work.board) if work.board else None
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_Load(work, board).run())
+    finally:
+        if board is not None:
+            board.close()
 
 
 class _Load:
     """The load of one process while it runs."""
 
-    def __init__(self, work: LoadWork) -> None:
+    def __init__(self, work: LoadWork, board: LoadBoard | None) -> None:
         self._work = work
+        self._board = board
         self._begun = 0
         self._latencies_s = array("d")
         self._first_byte_s = array("d")
@@ -231,8 +242,8 @@ class _Load:
         )
 
     async def _ask_on(self, remote: Remote, end: float) -> None:
-        targets, most = self._work.targets, self._work.requests
-        while time.perf_counter() < end and (most is None or self._begun < most):
+        targets = self._work.targets
+        while self._goes_on(end):
             wanted = targets[(self._work.first + self._begun) % len(targets)]
             self._begun += 1
             try:
@@ -241,6 +252,12 @@ class _Load:
                 self._errors[_kind(error)] += 1
                 # A server that refuses at once is not to be asked a million times.
                 await asyncio.sleep(0.01)
+
+    def _goes_on(self, end: float) -> bool:
+        if self._board is not None and self._board.is_stopped:
+            return False
+        most = self._work.requests
+        return time.perf_counter() < end and (most is None or self._begun < most)
 
     async def _ask(self, remote: Remote, wanted: Checked) -> None:
         target = wanted.target
@@ -257,6 +274,8 @@ class _Load:
         self._answered += 1
         self._body_bytes += length
         self._pixel_bytes += target.pixel_bytes
+        if self._board is not None:
+            self._board.count(self._work.slot, length)
         if len(self._latencies_s) < _MOST_SAMPLES:
             self._latencies_s.append(latency_s)
             self._first_byte_s.append(head_s)

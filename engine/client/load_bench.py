@@ -6,21 +6,26 @@ they took of the CPU is part of the result, since a client that is busy measures
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 
 from ..runtime.abandoning import abandon
 from ..runtime.worker_pool import WorkerPool
 from .latency import Latencies
 from .load import LoadResult, LoadWork, run_load, shares, warm
+from .load_board import LoadBoard
 
 __all__ = ["LoadFigures", "load_figures"]
 
 _TICK_S = 0.1
+_STOP_S = 3.0
+
+type OnTick = Callable[[int, float, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +71,47 @@ def load_figures(
     *,
     connections: Sequence[int],
     processes: int,
-    on_tick: Callable[[int, float], None],
+    on_tick: OnTick,
 ) -> Iterator[LoadFigures]:
     """Measure each number of `connections`; the processes end with it, whatever happens.
 
-    `on_tick` is told often: which step it is at, counted from 0, and the part of it that is
-    over by the clock.
+    `on_tick` is told often: which step it is at, counted from 0, the part of it that is over by
+    the clock, answers and bytes so far. Ctrl-C ends it after what there was of the step.
     """
     pool = WorkerPool(jobs=processes)
     try:
-        for begun in [pool.submit(warm) for _ in range(2 * processes)]:
-            begun.result()
-        for step, number in enumerate(connections):
-            works = shares(replace(work, connections=number), processes=processes)
-            futures = [pool.submit_within(one.longest_s, run_load, one) for one in works]
-            began = time.monotonic()
-            while wait(futures, timeout=_TICK_S).not_done:
-                passed = (time.monotonic() - began) / work.duration_s
-                on_tick(step, min(passed, 0.99))
-            yield _together(number, [future.result() for future in futures])
+        with LoadBoard.create() as board:
+            for begun in [pool.submit(warm) for _ in range(2 * processes)]:
+                begun.result()
+            for step, number in enumerate(connections):
+                board.clear()
+                whole = replace(work, connections=number, board=board.path)
+                works = shares(whole, processes=processes)
+                futures = [pool.submit_within(one.longest_s, run_load, one) for one in works]
+                try:
+                    _follow(futures, work.duration_s, board, functools.partial(on_tick, step))
+                except KeyboardInterrupt:
+                    board.stop()
+                    done = wait(futures, timeout=_STOP_S).done
+                    if done:
+                        yield _together(number, [future.result() for future in done])
+                    raise
+                yield _together(number, [future.result() for future in futures])
     finally:
         abandon(pool)
+
+
+def _follow(
+    futures: Sequence[Future[LoadResult]],
+    duration_s: float,
+    board: LoadBoard,
+    on_tick: Callable[[float, int, int], None],
+) -> None:
+    """Tell how it goes until all are done."""
+    began = time.monotonic()
+    while wait(futures, timeout=_TICK_S).not_done:
+        part = (time.monotonic() - began) / duration_s
+        on_tick(min(part, 0.99), *board.totals())
 
 
 def _together(connections: int, results: Sequence[LoadResult]) -> LoadFigures:
