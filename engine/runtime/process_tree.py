@@ -80,6 +80,7 @@ class Footprint:
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
+        self._sample()
         self._thread.start()
         return self
 
@@ -89,12 +90,13 @@ class Footprint:
 
     def _watch(self) -> None:
         every_s = _EVERY_S
-        while True:
-            taken = pss_bytes(self._process_id)
-            self.peak_bytes = max(self.peak_bytes, taken)
-            self.samples.append((time.monotonic() - self._started, taken))
+        while not self._done.wait(every_s):
+            self._sample()
             if len(self.samples) >= _MOST_SAMPLES:
                 del self.samples[::2]
                 every_s *= 2
-            if self._done.wait(every_s):
-                return
+
+    def _sample(self) -> None:
+        taken = pss_bytes(self._process_id)
+        self.peak_bytes = max(self.peak_bytes, taken)
+        self.samples.append((time.monotonic() - self._started, taken))

@@ -190,9 +190,7 @@ def test_serve_puts_frames_under_load_and_counts_right_answers(service, tmp_path
 @pytest.mark.parametrize("what", ["studies", "metadata"])
 def test_serve_asks_for_no_more_than_it_is_told(service, what: str) -> None:
     words = ["--what", what, "--connections", "2", "--duration", "20", "--requests", "5", "--json"]
-    started = time.monotonic()
     found = json.loads(run("serve", service, *words).stdout)
-    assert time.monotonic() - started < 15
     (one,) = found["runs"]
     assert one["answered"] == 5
     assert one["body_bytes"] == 5 * found["bytes_per_target"]
@@ -268,12 +266,14 @@ def test_ctrl_c_gives_what_there_is(service) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(2.0)
+    time.sleep(2.5)  # that long it measures what is asked for, and would for a minute
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert json.loads(out)["interrupted"] is True
+    found = json.loads(out)
+    assert found["interrupted"] is True
+    assert found["runs"][0]["answered"] > 0
 
 
 def test_a_report_without_matplotlib_names_the_extra(
