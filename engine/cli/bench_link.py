@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_HEAD = ("way", "first picture", "at", "complete", "frames", "MB", "")
+_HEAD = ("way", "first picture", "at", "complete", "frames", "MB")
 _TIMES_HEAD = ("way", "reduce", "size", "first frame", "all frames")
 
 
@@ -160,6 +160,7 @@ def _add(result: Result, work: LinkWork, shape: str, found: list[LinkFigures]) -
         result.tables.append(
             Table("the whole series at each resolution", _TIMES_HEAD, rows, frozenset({1, 3, 4}))
         )
+    result.notes += [f"{one.way}: {one.reason}" for one in found if one.reason]
     if found:
         _plot(result, found)
 
@@ -203,7 +204,6 @@ def _row(one: LinkFigures) -> tuple[str, ...]:
         _seconds(one.complete_s),
         f"{one.frames:,}" if one.frames else "–",
         f"{one.frames_bytes / 1e6:,.2f}",
-        one.reason,
     )
 
 

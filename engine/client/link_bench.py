@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit, urlunsplit
 
-from ...codecs.errors import MerseyError, UsageError
+from ...codecs.errors import MerseyError, TransferError, UsageError
 from .address import Address
 from .load_targets import FoundInstance, find_instances
 from .progressive_reading import ProgressiveReading
@@ -36,6 +36,7 @@ WAYS: dict[str, type[FrameReading]] = {
     "progressive stream": ProgressiveReading,
 }
 _EVERY_S = 0.02
+_LOOK_S = 60.0
 _MOST_POINTS = 2000
 
 
@@ -152,11 +153,7 @@ async def _measure(
     on_done: Callable[[LinkFigures], None],
 ) -> None:
     reading = WAYS[name](frames, connections=work.connections)
-    async with Remote(work.address, settings=work.settings) as direct:
-        done = 0
-        async for _ in reading.look(direct):
-            done += 1
-            on_progress(f"{name}: asking without the link", done / len(frames.paths))
+    await _look(name, reading, work, len(frames.paths), on_progress)
     async with _through_link(work) as remote:
         clock = _Clock()
         reading.begin(clock.now)
@@ -173,6 +170,29 @@ async def _measure(
             on_done(_figures(name, frames, reading, clock, ""))
         finally:
             watch.cancel()
+
+
+async def _look(
+    name: str,
+    reading: FrameReading,
+    work: LinkWork,
+    count: int,
+    on_progress: Callable[[str, float], None],
+) -> None:
+    """Ask for everything without the link; TransferError where that takes too long already."""
+    done = 0
+    try:
+        async with (
+            asyncio.timeout(work.limit_s + _LOOK_S),
+            Remote(work.address, settings=work.settings) as direct,
+        ):
+            async for _ in reading.look(direct):
+                done += 1
+                on_progress(f"{name}: asking without the link", done / count)
+    except TimeoutError:
+        raise TransferError(
+            f"even without the link it took longer than {work.limit_s + _LOOK_S:g} s"
+        ) from None
 
 
 def _figures(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import resource
 import time
 from array import array
 from collections import Counter
@@ -118,9 +119,12 @@ async def checked(
     remote: Remote,
     targets: Sequence[LoadTarget],
     *,
+    limit_s: float = 30.0,
     on_checked: Callable[[int, int], None] | None = None,
 ) -> tuple[Checked, ...]:
     """Ask for every target twice: the answers must be alike, and something must be in them.
+
+    Those that there is no time for within `limit_s` are left out, but for the first.
 
     Parts of multipart answers are compared, not their boundaries, which some servers draw anew.
 
@@ -131,8 +135,11 @@ async def checked(
     TransferError
         A target is not answered.
     """
-    found = []
+    found: list[Checked] = []
+    end = time.monotonic() + limit_s
     for target in targets:
+        if found and time.monotonic() > end:
+            break
         first = await _look(remote, target)
         second = await _look(remote, target)
         if first.digest != second.digest:
@@ -196,12 +203,19 @@ def warm() -> None:
 def run_load(work: LoadWork) -> LoadResult:
     """Put the load on the server from this process."""
     board = LoadBoard(work.board) if work.board else None
+    _allow_sockets()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_Load(work, board).run())
     finally:
         if board is not None:
             board.close()
+
+
+def _allow_sockets() -> None:
+    """Have as many open files as the system lets a process have: one a connection."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Load:
