@@ -23,7 +23,7 @@ from .indexed_file import IndexedFile, Outcome
 from .record import unpack_instance
 from .rows import Rows, rows_of
 from .settling import Held, held_under, remove_instances, settle, write_settlement
-from .stored import OnConflict, Settled, StoredInstance
+from .stored import OnConflict, Settled, StoredInstance, entry_of
 from .tables import files, instances, versions
 from .totals import Totals, count_rows, count_totals
 from .versions import create_tables, prepare_file
@@ -338,16 +338,9 @@ class Catalogue:
 
 
 def _rows_of_stored(stored: StoredInstance, *, received: int) -> Rows:
-    entry = Entry(
-        stored.instance,
-        "",
-        FileStamp(stored.size_bytes, 0, 0),
-        blob_key=stored.blob_key,
-        sha256=stored.sha256,
-        served_sha256=stored.served_sha256,
-        served_crc32=stored.served_crc32,
-    )
-    return rows_of(entry, received=received, metadata=stored.metadata)
+    if stored.rows is not None:
+        return stored.rows.received_at(received)
+    return rows_of(entry_of(stored), received=received, metadata=stored.metadata)
 
 
 def _with_digest(held: Held, digests: Mapping[tuple[str, FileStamp], str]) -> Held:

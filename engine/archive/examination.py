@@ -109,7 +109,7 @@ def examine(received: Received, *, study_uid: str | None = None) -> Examined | R
         served_crc32,
         metadata,
     )
-    return Examined(stored, compressed or path)
+    return Examined(stored.with_rows(), compressed or path)
 
 
 def _uids_at_least(path: str) -> tuple[str, str]:

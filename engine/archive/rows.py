@@ -34,6 +34,10 @@ class Rows:
     attributes: Mapping[Level, _Attributes]
     instance: Row
 
+    def received_at(self, time_ns: int) -> Rows:
+        """The same of an instance that came at that time."""
+        return Rows(self.entry, self.attributes, {**self.instance, "received": time_ns})
+
     @property
     def uids(self) -> tuple[str, str, str]:
         """Study, Series and SOP Instance UID."""
@@ -115,6 +119,7 @@ def rows_of(entry: Entry, *, received: int, metadata: bytes | None = None) -> Ro
         "record": pack_instance(instance),
         "metadata_json": metadata,
     }
+    del levels["instance"]  # what the other rows are made of is enough to carry
     return Rows(entry, levels, row)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..dicom.instance import Instance
 from ..transfer.body import FileStamp
 from .entry import Entry
+from .rows import Rows, rows_of
 
 __all__ = ["OnConflict", "Settled", "SettledAs", "StoredInstance", "entry_of"]
 
@@ -24,6 +25,7 @@ class StoredInstance:
 
     `size_bytes`, `sha256` are of the original; `served_sha256`, `served_crc32` of the bytes that
     `part10_body.file_segments` gives. `metadata` is its DICOM JSON, compressed (`metadata`).
+    `rows` are the catalogue's, where they were made already.
     """
 
     instance: Instance
@@ -33,6 +35,11 @@ class StoredInstance:
     served_sha256: str
     served_crc32: int
     metadata: bytes
+    rows: Rows | None = None
+
+    def with_rows(self) -> StoredInstance:
+        """The same with its rows made, so that the process that stores it need not."""
+        return replace(self, rows=rows_of(entry_of(self), received=0, metadata=self.metadata))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ __all__ = ["command"]
 _REPORT_EVERY_S = 5.0
 _REDRAW_EVERY_S = 0.1
 _MAX_BROKEN_SHOWN = 20
+_SWITCH_INTERVAL_S = 3e-4
 
 
 def command(
@@ -90,6 +91,9 @@ def command(
     from ..archive.byte_size import parse_byte_size
     from ..web.server import ServeSettings, serve
 
+    # A thread that computes keeps the others, and with them every connection, waiting for so long.
+    # Python's 5 ms for each of the hand-overs of one request are most of its time.
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     logging.basicConfig(level=logging.WARNING, format="mersey: %(message)s")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values of patients
     settings = ServeSettings(

@@ -22,6 +22,11 @@ class Element:
     vr: str
     value: bytes
 
+    def __reduce__(self) -> tuple[type[Element], tuple[int, str, bytes]]:
+        # By its arguments: a data class with slots pickles by the names of its fields, which
+        # takes several times as long, and an instance has some fifty elements.
+        return Element, (self.tag, self.vr, self.value)
+
 
 _INTEGER_WIDTHS = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8}
 _INTEGER_TEXT = re.compile(rb"[+-]?[0-9]{1,18}")
