@@ -197,11 +197,10 @@ class Catalogue:
         digests = self._digests_in_place(made)
 
         def work(connection: Connection) -> list[Settled]:
-            wanted = {rows.uids[0] for rows in made}
-            self.database.lock(
-                connection,
-                wanted | {held.series[0] for held in held_under(connection, uids).values()},
-            )
+            if self.database.is_shared:
+                wanted = {rows.uids[0] for rows in made}
+                found = held_under(connection, uids).values()
+                self.database.lock(connection, wanted | {held.series[0] for held in found})
             held = {
                 uid: _with_digest(one, digests) for uid, one in held_under(connection, uids).items()
             }

@@ -41,11 +41,14 @@ _TRANSACTION = "mersey_transaction"
 
 
 class Database:
-    """Connections to one database, for any number of threads."""
+    """Connections to one database, for any number of threads.
+
+    `is_shared` says that other writers may be at it at once: `lock` is needed.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._shared = engine.dialect.name == "postgresql"
+        self.is_shared = engine.dialect.name == "postgresql"
         # Every read is one statement: no transaction needs to be begun and ended around it.
         self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writes = engine.execution_options(**{_TRANSACTION: "writes"})
@@ -60,7 +63,8 @@ class Database:
         ResourceError
             The database cannot be reached, or is too busy.
         """
-        with _translated(), (self._reads if self._shared else self.engine).connect() as connection:
+        engine = self._reads if self.is_shared else self.engine
+        with _translated(), engine.connect() as connection:
             yield connection
 
     def write[T](self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
@@ -93,7 +97,7 @@ class Database:
         Always taken in one order and before anything else, so that nobody waits in a ring. On
         SQLite the transaction holds everything already.
         """
-        if self._shared:
+        if self.is_shared:
             for key in sorted({_lock_key(name) for name in names}):
                 connection.execute(select(func.pg_advisory_xact_lock(key)))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Table, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from .database import in_groups
 from .rows import Row, Rows
@@ -15,22 +15,31 @@ from .tables import instances, name_words, series, studies
 
 __all__ = ["place", "renew"]
 
+# Made once: to build and to name a statement takes longer than to execute it.
+_STUDIES_THERE = select(studies.c.study_instance_uid).where(
+    studies.c.study_instance_uid.in_(bindparam("studies", expanding=True))
+)
+_SERIES_THERE = select(series.c.study_instance_uid, series.c.series_instance_uid).where(
+    series.c.study_instance_uid.in_(bindparam("studies", expanding=True)),
+    series.c.series_instance_uid.in_(bindparam("series", expanding=True)),
+)
+
 
 def place(connection: Connection, placed: Sequence[Rows]) -> None:
     """Insert instances, and their studies and series where those are not there yet."""
     if not placed:
         return
-    of_studies = {rows.uids[0]: rows for rows in reversed(placed)}
     of_series = {rows.uids[:2]: rows for rows in reversed(placed)}
-    there = _studies_there(connection, list(of_studies))
-    made = [rows for uid, rows in sorted(of_studies.items()) if uid not in there]
-    if made:
-        connection.execute(studies.insert(), [rows.study() for rows in made])
-        _insert_words(connection, made)
     known = _series_there(connection, list(of_series))
-    new = [rows.series() for uids, rows in sorted(of_series.items()) if uids not in known]
+    new = [rows for uids, rows in sorted(of_series.items()) if uids not in known]
     if new:
-        connection.execute(series.insert(), new)
+        of_studies = {rows.uids[0]: rows for rows in reversed(new)}
+        there = _studies_there(connection, list(of_studies))
+        made = [rows for uid, rows in sorted(of_studies.items()) if uid not in there]
+        if made:
+            connection.execute(studies.insert(), [rows.study() for rows in made])
+            _insert_words(connection, made)
+        connection.execute(series.insert(), [rows.series() for rows in new])
     ordered = sorted(placed, key=lambda rows: rows.uids[2])  # no two wait for each other
     connection.execute(instances.insert(), [rows.instance for rows in ordered])
 
@@ -63,18 +72,20 @@ def _insert_words(connection: Connection, made: Sequence[Rows]) -> None:
 
 
 def _studies_there(connection: Connection, uids: Sequence[str]) -> set[str]:
-    column = studies.c.study_instance_uid
     return {
         uid
         for group in in_groups(uids)
-        for uid in connection.scalars(select(column).where(column.in_(group)))
+        for uid in connection.scalars(_STUDIES_THERE, {"studies": list(group)})
     }
 
 
 def _series_there(connection: Connection, pairs: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-    columns = (series.c.study_instance_uid, series.c.series_instance_uid)
-    return {
-        (row[0], row[1])
-        for group in in_groups(pairs)
-        for row in connection.execute(select(*columns).where(tuple_(*columns).in_(list(group))))
-    }
+    """Those of the series that are there; others may be among them."""
+    found: set[tuple[str, str]] = set()
+    for group in in_groups(pairs):
+        values = {
+            "studies": list({study for study, _ in group}),
+            "series": list({one for _, one in group}),
+        }
+        found.update((row[0], row[1]) for row in connection.execute(_SERIES_THERE, values))
+    return found

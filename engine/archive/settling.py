@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from ..transfer.body import FileStamp
 from .database import in_groups
@@ -39,6 +39,18 @@ type Lock = Callable[[Connection, set[str]], None]
 
 _REJECTED = "other bytes are stored under this SOP Instance UID"
 _KEPT = "other bytes are stored under this SOP Instance UID, and were kept"
+
+_HELD = select(
+    instances.c.sop_instance_uid,
+    instances.c.study_instance_uid,
+    instances.c.series_instance_uid,
+    instances.c.path,
+    instances.c.size_bytes,
+    instances.c.mtime_ns,
+    instances.c.inode,
+    instances.c.blob_key,
+    instances.c.sha256,
+).where(instances.c.sop_instance_uid.in_(bindparam("uids", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +119,9 @@ def _decide(rows: Rows, there: Held | None, on_conflict: OnConflict) -> tuple[Se
 
 def held_under(connection: Connection, uids: Sequence[str]) -> dict[str, Held]:
     """What is held under those SOP Instance UIDs."""
-    columns = instances.c
     found = {}
     for group in in_groups(uids):
-        statement = select(
-            columns.sop_instance_uid,
-            columns.study_instance_uid,
-            columns.series_instance_uid,
-            columns.path,
-            columns.size_bytes,
-            columns.mtime_ns,
-            columns.inode,
-            columns.blob_key,
-            columns.sha256,
-        ).where(columns.sop_instance_uid.in_(group))
-        for row in connection.execute(statement):
+        for row in connection.execute(_HELD, {"uids": list(group)}):
             stamp = FileStamp(row.size_bytes, row.mtime_ns, row.inode)
             where = (row.study_instance_uid, row.series_instance_uid)
             found[row.sop_instance_uid] = Held(where, row.path, stamp, row.blob_key, row.sha256)

@@ -8,22 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    bindparam,
-    delete,
-    exists,
-    func,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
 
 from .database import in_groups
 from .tables import instances, series, studies
 
 __all__ = ["tally"]
+
+# Made once: to build and to name a statement takes longer than to execute it.
+_IS_SERIES = and_(
+    series.c.study_instance_uid == bindparam("study"),
+    series.c.series_instance_uid == bindparam("series"),
+)
+_COUNT_SERIES = (
+    update(series)
+    .where(_IS_SERIES)
+    .values(
+        instance_count=select(func.count())
+        .select_from(instances)
+        .where(
+            instances.c.study_instance_uid == series.c.study_instance_uid,
+            instances.c.series_instance_uid == series.c.series_instance_uid,
+        )
+        .scalar_subquery()
+    )
+)
+_DELETE_SERIES = delete(series).where(_IS_SERIES)
+_SERIES_OF = select(
+    series.c.study_instance_uid,
+    series.c.series_instance_uid,
+    series.c.modality,
+    series.c.instance_count,
+).where(series.c.study_instance_uid.in_(bindparam("studies", expanding=True)))
+_IS_STUDY = studies.c.study_instance_uid == bindparam("study")
+_COUNT_STUDY = (
+    update(studies)
+    .where(_IS_STUDY)
+    .values(
+        series_count=bindparam("series_total"),
+        instance_count=bindparam("instance_total"),
+        modalities=bindparam("found"),
+    )
+)
+_DELETE_STUDY = delete(studies).where(_IS_STUDY)
 
 
 def tally(connection: Connection, touched: Iterable[tuple[str, str]]) -> None:
@@ -32,51 +59,37 @@ def tally(connection: Connection, touched: Iterable[tuple[str, str]]) -> None:
     A series without instances goes, as does a study without series.
     """
     pairs = sorted(set(touched))
-    for group in in_groups(pairs):
-        _tally_series(connection, group)
+    if pairs:
+        counted = [{"study": study, "series": one} for study, one in pairs]
+        connection.execute(_COUNT_SERIES, counted)
     for uids in in_groups(sorted({study for study, _ in pairs})):
         _tally_studies(connection, uids)
 
 
-def _tally_series(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
-    touched = tuple_(series.c.study_instance_uid, series.c.series_instance_uid).in_(list(pairs))
-    below = and_(
-        instances.c.study_instance_uid == series.c.study_instance_uid,
-        instances.c.series_instance_uid == series.c.series_instance_uid,
-    )
-    connection.execute(delete(series).where(touched, ~exists().where(below)))
-    count = select(func.count()).select_from(instances).where(below).scalar_subquery()
-    connection.execute(update(series).where(touched).values(instance_count=count))
-
-
 def _tally_studies(connection: Connection, uids: Iterable[str]) -> None:
-    touched = studies.c.study_instance_uid.in_(list(uids))
-    below = series.c.study_instance_uid == studies.c.study_instance_uid
-    connection.execute(delete(studies).where(touched, ~exists().where(below)))
-    statement = select(
-        series.c.study_instance_uid, series.c.modality, series.c.instance_count
-    ).where(series.c.study_instance_uid.in_(list(uids)))
-    modalities: dict[str, set[str]] = {}
-    counts: dict[str, list[int]] = {}
-    for study, modality, count in connection.execute(statement):
-        modalities.setdefault(study, set()).update(text for text in modality.split("\\") if text)
-        counts.setdefault(study, []).append(count)
-    if counts:
-        connection.execute(
-            update(studies)
-            .where(studies.c.study_instance_uid == bindparam("study"))
-            .values(
-                series_count=bindparam("series_total"),
-                instance_count=bindparam("instance_total"),
-                modalities=bindparam("found"),
-            ),
-            [
-                {
-                    "study": study,
-                    "series_total": len(found),
-                    "instance_total": sum(found),
-                    "found": "\\".join(sorted(modalities[study])),
-                }
-                for study, found in counts.items()
-            ],
-        )
+    modalities: dict[str, set[str]] = {uid: set() for uid in uids}
+    counts: dict[str, list[int]] = {uid: [] for uid in uids}
+    empty = []
+    for study, one, modality, count in connection.execute(_SERIES_OF, {"studies": list(uids)}):
+        if count == 0:
+            empty.append({"study": study, "series": one})
+            continue
+        modalities[study].update(text for text in modality.split("\\") if text)
+        counts[study].append(count)
+    if empty:
+        connection.execute(_DELETE_SERIES, empty)
+    gone = [{"study": study} for study, found in counts.items() if not found]
+    if gone:
+        connection.execute(_DELETE_STUDY, gone)
+    totals = [
+        {
+            "study": study,
+            "series_total": len(found),
+            "instance_total": sum(found),
+            "found": "\\".join(sorted(modalities[study])),
+        }
+        for study, found in counts.items()
+        if found
+    ]
+    if totals:
+        connection.execute(_COUNT_STUDY, totals)
