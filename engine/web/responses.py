@@ -20,9 +20,11 @@ from ...codecs.pixels import Buffer
 from ..archive.blobs import BlobStore
 from ..transfer.body import Body
 from ..transfer.conditions import Condition, evaluate, range_applies
+from ..transfer.digest_fields import digest_field, wants_sha256
 from ..transfer.multipart import boundary_of
 from ..transfer.ranges import byteranges, content_range, select_ranges, unsatisfied_range
-from .file_reading import pieces
+from .body_digests import MAX_SENT_BYTES, BodyDigests, sha256_of_bytes
+from .file_reading import pieces, read_whole
 from .status import error_response
 
 __all__ = ["STALL_S", "BodyResponse"]
@@ -42,16 +44,24 @@ class BodyResponse:
         content_type: str,
         headers: Mapping[str, str] | None = None,
         error_has_body: bool = True,
+        sha256: str = "",
     ) -> None:
+        """`sha256` (hexadecimal) is of the whole body, where that is known."""
         self.body = body
         self.content_type = content_type
         self.headers = dict(headers or {})
         self._error_has_body = error_has_body
+        self._sha256 = bytes.fromhex(sha256)
         self._blobs: BlobStore | None = None
+        self._digests: BodyDigests | None = None
 
-    def reading(self, blobs: BlobStore | None) -> Self:
-        """This answer, with the store that the blobs of its body are read from."""
+    def reading(self, blobs: BlobStore | None, *, digests: BodyDigests | None = None) -> Self:
+        """This answer, with the store that the blobs of its body are read from.
+
+        `digests` keeps those of whole bodies for the next who asks.
+        """
         self._blobs = blobs
+        self._digests = digests
         return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,10 +79,40 @@ class BodyResponse:
             return
         status, body, fields = self._selected(asked)
         fields["content-length"] = str(body.length_bytes)
-        if scope["method"] == "HEAD" or not body.length_bytes:
+        is_head = scope["method"] == "HEAD"
+        data: bytes | None = None
+        try:
+            if status != 416 and wants_sha256(asked.get("want-repr-digest")):
+                fields |= await self._repr_digest()
+            if not is_head and self._is_hashed(asked, body):
+                data = await read_whole(body, blobs=self._blobs)
+                fields["content-digest"] = digest_field(await sha256_of_bytes(data))
+        except MerseyError as error:
+            response = error_response(error, with_body=self._error_has_body)
+            await response(scope, receive, send)
+            return
+        if is_head or not body.length_bytes:
             await self._send_head(send, status, fields)
             return
+        if data is not None:
+            await self._send_head(send, status, fields, more=True)
+            await _pump(data, _nothing(), len(data), send)
+            return
         await self._send_body(status, body, fields, scope, receive, send)
+
+    async def _repr_digest(self) -> dict[str, str]:
+        """The field that tells the digest of the whole, made where it is not known."""
+        whole: bytes | None = self._sha256
+        if not whole:
+            digests = self._digests or BodyDigests()
+            whole = await digests.of(self.body, blobs=self._blobs)
+        return {"repr-digest": digest_field(whole)} if whole else {}
+
+    @staticmethod
+    def _is_hashed(asked: Headers, body: Body) -> bool:
+        return 0 < body.length_bytes <= MAX_SENT_BYTES and wants_sha256(
+            asked.get("want-content-digest")
+        )
 
     def _selected(self, asked: Headers) -> tuple[int, Body, dict[str, str]]:
         """The status, what is to be sent, and the fields that say which part it is."""
@@ -163,6 +203,11 @@ async def _pump(
         _log.warning("an answer was cut short: %s", error)
     except TimeoutError:
         _log.warning("a client took nothing for %g s; its answer was cut short", STALL_S)
+
+
+async def _nothing() -> AsyncIterator[Buffer]:
+    return
+    yield b""
 
 
 async def _wait_for_departure(receive: Receive) -> None:
