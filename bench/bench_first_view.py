@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from footprint import Footprint, pss_bytes
 from mersey.engine.client.address import Address
 from mersey.engine.client.remote import Remote
 from mersey.engine.client.shaped_link import LinkShape, ShapedLink
@@ -55,15 +54,12 @@ def bench_first_view_of_300_slices(
         codestreams = _codestream_bytes(served, path)  # and the renditions are built
         served.settle()
         host, port = served.connection.host, served.connection.port
-        before = pss_bytes(served.process.pid)
         found: list[dict[str, float]] = []
-        with Footprint(served.process.pid) as footprint:
 
-            def all_of_it() -> None:
-                found.append(asyncio.run(_measure(f"http://{host}:{port}", path, samples)))
+        def all_of_it() -> None:
+            found.append(asyncio.run(_measure(f"http://{host}:{port}", path, samples)))
 
-            benchmark.pedantic(all_of_it, rounds=1)
-        grown = footprint.peak_bytes - before
+        benchmark.pedantic(all_of_it, rounds=1)
     (figures,) = found
     figures["overhead"] = figures["stream bytes"] / codestreams - 1
     share = figures["first view s"] / figures["full retrieve s"]
@@ -79,7 +75,6 @@ def bench_first_view_of_300_slices(
             "all lossless by the stream s": round(figures["whole s"], 2),
             "line rate used %": round(100 * figures["line rate used"], 1),
             "overhead of heads %": round(100 * figures["overhead"], 2),
-            "server MiB added": round(grown / 2**20, 1),
             **{f"bytes at 1/{1 << int(r)}": int(figures[f"at {r}"]) for r in range(5, -1, -1)},
         }
     )
