@@ -154,11 +154,28 @@ def collect_incoming(incoming: Path, *, older_than_s: float, suffix: str = "") -
         with suppress(OSError):  # gone meanwhile, locked by a living process, or no file
             if path.is_symlink() or not path.is_file() or path.stat().st_mtime > before:
                 continue
-            with open(path, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
+            if not _is_locked(path.with_suffix("")) and _remove_unlocked(path):
                 removed += 1
     return removed
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a living process holds the file: one that was made from it is that process's too."""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
+
+
+def _remove_unlocked(path: Path) -> bool:
+    with open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    return True
 
 
 def _sync_files(paths: Iterable[str]) -> None:

@@ -50,21 +50,26 @@ class Receiving:
     """
 
     def __init__(self, incoming: Path) -> None:
-        self.path = os.fspath(incoming / f"{uuid.uuid4().hex}.part")
+        self.path = ""
         self.size_bytes = 0
         self._begun_bytes = 0
         self._sha256 = hashlib.sha256()
         self._crc32 = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._descriptor = -1
         try:
-            self._descriptor = os.open(self.path, flags, 0o640)
-        except OSError as error:
-            raise _failure(error) from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            while not self._begin(incoming):
+                self.abandon()
         except OSError as error:
             self.abandon()
             raise _failure(error) from error
+
+    def _begin(self, incoming: Path) -> bool:
+        """Make the file and lock it; False where it was collected before it was locked."""
+        self.path = os.fspath(incoming / f"{uuid.uuid4().hex}.part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._descriptor = os.open(self.path, flags, 0o640)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        return os.fstat(self._descriptor).st_nlink > 0
 
     @classmethod
     def adopt(cls, path: Path, incoming: Path) -> Self:

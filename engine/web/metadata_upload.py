@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,6 +28,7 @@ _MAX_METADATA_BYTES = 32 << 20
 _MAX_INSTANCES = 10_000
 _PIECE_BYTES = 1 << 20
 _TIME_LIMIT_S = 120.0
+_MADE = ".made"
 
 
 @dataclass(slots=True)
@@ -141,7 +141,9 @@ class MetadataUpload:
 
     async def _store(self, model: str) -> asyncio.Future[Result] | Refusal:
         incoming = self._intake.ingest.blobs.incoming
-        target = os.fspath(incoming / f"{uuid.uuid4().hex}.part")
+        receiving = await asyncio.to_thread(Receiving, incoming)
+        self._receivings.append(receiving)
+        target = receiving.path + _MADE  # `collect` spares it for as long as the other is locked
         needed = {uri: files for uri, files in self._bulk.items() if json.dumps(uri) in model}
         call = submit(self._intake.executor, _TIME_LIMIT_S, assemble, model, needed, target)
         try:
@@ -162,6 +164,12 @@ class MetadataUpload:
                     os.unlink(target)
 
         size_bytes = os.stat(target).st_size
-        return await self._intake.take(
-            fill, size_bytes=size_bytes, weight_bytes=_PIECE_BYTES, study_uid=self._study_uid
+        future = await self._intake.take(
+            fill,
+            size_bytes=size_bytes,
+            weight_bytes=_PIECE_BYTES,
+            study_uid=self._study_uid,
+            receiving=receiving,
         )
+        self._receivings.remove(receiving)  # it is the intake's now
+        return future
