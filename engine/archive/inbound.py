@@ -42,6 +42,7 @@ class Inbound:
         self.manifest = manifest
         self.settled: dict[int, str] = {}
         self._there = RangeSet()
+        self._length = manifest.length_bytes
         self._offsets = [item.offset_bytes for item in manifest.items]
         self._unsynced: set[int] = set()
         self._journal = -1
@@ -83,6 +84,10 @@ class Inbound:
     def missing(self) -> Iterator[ByteRange]:
         """The bytes that are still to come, in order."""
         return self._there.missing(0, self.manifest.length_bytes)
+
+    def reach(self, start: int) -> int:
+        """The first byte from `start` on that is still to come."""
+        return next((gap.start for gap in self._there.missing(start, self._length)), self._length)
 
     def path_of(self, index: int) -> Path:
         """Where the bytes of an item are collected, in the form that they travel in."""
@@ -157,6 +162,11 @@ class Inbound:
         self._unsynced.discard(index)
         self._note({"x": index})
 
+    def refuse_bytes(self, start: int, stop: int) -> None:
+        """Some bytes are not what they should be: have those alone come again."""
+        self._there.remove(start, stop)
+        self._note({"r": [start, stop]})
+
     def settle(self, index: int, outcome: str) -> None:
         """An item needs nothing more: it is published, was there before, or is refused for good.
 
@@ -217,6 +227,8 @@ class Inbound:
                 case {"x": int(index)} if index < len(self.manifest.items):
                     item = self.manifest.items[index]
                     self._there.remove(item.offset_bytes, item.end_bytes)
+                case {"r": [int(start), int(stop)]}:
+                    self._there.remove(start, stop)
                 case {"d": int(index), "o": str(outcome)} if number < synced or is_this_boot:
                     item = self.manifest.items[index]
                     self._there.add(item.offset_bytes, item.end_bytes)

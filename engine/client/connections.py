@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...codecs.errors import TransferError
-from .remote import RefusedByPeerError
 
 __all__ = ["Backoff", "Concurrency", "Connections", "is_final", "tried_again"]
 
@@ -48,7 +47,7 @@ class Backoff:
 
 def is_final(error: TransferError) -> bool:
     """Whether trying again is of no use: the server understood, and does not want to."""
-    return isinstance(error, RefusedByPeerError) and not error.is_passing
+    return not getattr(error, "is_passing", True)
 
 
 class Concurrency:

@@ -1,0 +1,277 @@
+"""A parcel that is being pulled: what has come, what of it is verified, what is published.
+
+Small items are hashed while they are written; a large one by whoever follows its first bytes
+that are all there. What travelled in another form is restored beside it. An item that is not
+what the manifest tells comes again: of a large one, the stretches that are damaged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+from ...codecs.errors import FormatError, IntegrityError, MerseyError
+from ...codecs.pixels import Buffer
+from ..archive.inbound import Inbound
+from ..runtime.byte_budget import ByteBudget
+from ..runtime.wire_restoring import restore
+from ..transfer.manifest import Item
+from ..transfer.ranges import ByteRange
+from .chunking import plan_chunks
+from .publishing import publish, target_of
+
+__all__ = ["ArrivingParcel"]
+
+_PIECE_BYTES = 1 << 20
+_HASHED_WHOLE_BYTES = 4 << 20
+_MOST_REFUSALS = 6
+_MOST_RESTORES = 2
+_SYNC_EVERY_BYTES = 256 << 20
+
+type AskDigests = Callable[[int], Awaitable[tuple[int, Sequence[str]]]]
+
+
+class ArrivingParcel:
+    """`inbound` on its way to `folder`. For one event loop.
+
+    `failed` has the items that did not come out right, and why.
+    """
+
+    def __init__(
+        self,
+        inbound: Inbound,
+        folder: Path,
+        *,
+        wire: str,
+        executor: Executor,
+        budget: ByteBudget,
+        jobs: int,
+        ask_digests: AskDigests,
+    ) -> None:
+        self.inbound = inbound
+        self.manifest = inbound.manifest
+        self.wire = wire
+        self.failed: dict[int, MerseyError] = {}
+        self.work_bytes, self.work_s = 0, 0.0
+        self._folder = folder
+        self._executor = executor
+        self._budget = budget
+        self._jobs = jobs
+        self._ask_digests = ask_digests
+        self._turn = asyncio.Lock()
+        self._digests: dict[int, str] = {}
+        self._running: dict[int, _Running] = {}
+        self._ready: dict[int, Path] = {}
+        self._refusals: dict[int, int] = {}
+        self._unsynced_bytes = 0
+
+    def chunks(self) -> list[ByteRange]:
+        """What is still to come."""
+        return list(plan_chunks(self.manifest, self.inbound.missing()))
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether every item is settled, failed, or ready to be published."""
+        done = len(self.inbound.settled) + len(self._ready) + len(self.failed)
+        return done == len(self.manifest.items)
+
+    def whole_items(self) -> list[int]:
+        """The items that are there and were not verified."""
+        return [
+            index
+            for index in range(len(self.manifest.items))
+            if index not in self.inbound.settled
+            and index not in self._ready
+            and self.inbound.is_whole(index)
+        ]
+
+    async def write(self, start: int, pieces: Sequence[Buffer]) -> list[int]:
+        """Take bytes in; the items that are whole now.
+
+        Raises
+        ------
+        ResourceError
+            The disk is full, or fails.
+        """
+        data = await asyncio.to_thread(self._joined, start, pieces)
+        async with self._turn:
+            whole = await asyncio.to_thread(self.inbound.write, start, data)
+            self._unsynced_bytes += len(data)
+            if self._unsynced_bytes >= _SYNC_EVERY_BYTES:
+                self._unsynced_bytes = 0
+                await asyncio.to_thread(self.inbound.sync)
+        return whole
+
+    def _joined(self, start: int, pieces: Sequence[Buffer]) -> bytes:
+        """The bytes in one; small items of the form `stored` are hashed on the way."""
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        assert isinstance(data, bytes)
+        view = memoryview(data)
+        items = self.manifest.items
+        for index in self.inbound.items_of(start, start + len(data)):
+            item = items[index]
+            first, last = item.offset_bytes - start, item.end_bytes - start
+            if item.form == "stored" and first >= 0 and last <= len(data):
+                self._digests[index] = hashlib.sha256(view[first:last]).hexdigest()
+        return data
+
+    def follows(self, start: int) -> int | None:
+        """The large item at `start` that is hashed while it comes; None where it is none."""
+        index = self.inbound.items_of(start, start + 1)[0]
+        item = self.manifest.items[index]
+        if item.form != "stored" or item.length_bytes <= _HASHED_WHOLE_BYTES:
+            return None
+        return index
+
+    async def follow(self, index: int) -> None:
+        """Hash what of a large item has come without a gap."""
+        running = self._running.get(index)
+        if running is None:
+            running = self._running[index] = _Running()
+        if running.turn.locked():
+            return
+        async with running.turn:
+            item = self.manifest.items[index]
+            while (
+                upto := min(self.inbound.reach(item.offset_bytes + running.at), item.end_bytes)
+                - item.offset_bytes
+            ) > running.at:
+                await asyncio.to_thread(running.read, self.inbound.path_of(index), upto)
+
+    async def verify(self, index: int) -> list[ByteRange]:
+        """Look at a whole item: ready, or failed, or the bytes given have to come again."""
+        item = self.manifest.items[index]
+        try:
+            if item.form == "stored":
+                await self._verify_stored(index, item)
+            else:
+                await self._restore(index, item)
+        except (IntegrityError, FormatError) as error:
+            return await self._refuse(index, item, error)
+        return []
+
+    async def _verify_stored(self, index: int, item: Item) -> None:
+        digest = self._digests.pop(index, "")
+        if not digest:
+            running = self._running.setdefault(index, _Running())
+            async with running.turn:
+                path = self.inbound.path_of(index)
+                await asyncio.to_thread(running.read, path, item.length_bytes)
+            digest = running.digest.hexdigest()
+            self._running.pop(index, None)
+        if digest != item.sha256:
+            raise IntegrityError("an instance did not arrive with the SHA-256 that was told")
+        self._ready[index] = self.inbound.path_of(index)
+
+    async def _restore(self, index: int, item: Item) -> None:
+        target = self.inbound.folder / f"{index}.whole"
+        begun_s = time.monotonic()
+        await restore(
+            self.inbound.path_of(index),
+            item=item,
+            target=target,
+            executor=self._executor,
+            budget=self._budget,
+            jobs=self._jobs,
+        )
+        self.work_s += time.monotonic() - begun_s
+        self.work_bytes += item.size_bytes
+        self._ready[index] = target
+
+    async def _refuse(self, index: int, item: Item, error: MerseyError) -> list[ByteRange]:
+        count = self._refusals[index] = self._refusals.get(index, 0) + 1
+        self._running.pop(index, None)
+        self._digests.pop(index, None)
+        most = _MOST_REFUSALS if item.form == "stored" else _MOST_RESTORES
+        if count >= most:
+            self.failed[index] = error.at(instance=item.sop_instance_uid)
+            return []
+        damaged: list[ByteRange] = []
+        if item.length_bytes > _HASHED_WHOLE_BYTES:
+            damaged = await self._damaged(index, item)
+        async with self._turn:
+            for stretch in damaged:
+                self.inbound.refuse_bytes(stretch.start, stretch.stop)
+            if not damaged:
+                self.inbound.refuse(index)
+                damaged = [ByteRange(item.offset_bytes, item.end_bytes)]
+        return list(plan_chunks(self.manifest, damaged))
+
+    async def _damaged(self, index: int, item: Item) -> list[ByteRange]:
+        """The stretches of a large item whose digests are not those that the server has."""
+        stretch_bytes, digests = await self._ask_digests(index)
+        found = await asyncio.to_thread(
+            _stretch_digests, self.inbound.path_of(index), stretch_bytes
+        )
+        starts = range(item.offset_bytes, item.end_bytes, stretch_bytes)
+        if len(found) != len(starts) or len(digests) != len(starts):
+            return []
+        return [
+            ByteRange(start, min(start + stretch_bytes, item.end_bytes))
+            for start, ours, theirs in zip(starts, found, digests, strict=True)
+            if ours != theirs
+        ]
+
+    async def publish(self) -> int:
+        """Give all that is ready its name, durably, and forget how it came; how many they are."""
+        ready = dict(self._ready)
+        items = self.manifest.items
+        files = [(path, self.target(items[index])) for index, path in ready.items()]
+        async with self._turn:
+            await asyncio.to_thread(publish, files)
+            await asyncio.to_thread(self._settle, list(ready))
+        self._ready.clear()
+        return len(ready)
+
+    def _settle(self, indices: Sequence[int]) -> None:
+        for index in indices:
+            self.inbound.settle(index, "pulled")
+        if self.inbound.is_done or len(self.inbound.settled) + len(self.failed) == len(
+            self.manifest.items
+        ):
+            self.inbound.close()
+            self.inbound.discard()
+        else:
+            self.inbound.sync()
+
+    def target(self, item: Item) -> Path:
+        """Where an item goes."""
+        uids = (item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
+        return target_of(self._folder, *uids)
+
+
+class _Running:
+    """The digest of the first `at` bytes of a file."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.at = 0
+        self.turn = asyncio.Lock()
+
+    def read(self, path: Path, upto: int) -> None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        buffer = bytearray(_PIECE_BYTES)
+        try:
+            with memoryview(buffer) as view:
+                while self.at < upto:
+                    wanted = min(_PIECE_BYTES, upto - self.at)
+                    count = os.preadv(descriptor, [view[:wanted]], self.at)
+                    if not count:
+                        raise IntegrityError("an instance that arrives is shorter than it was")
+                    self.digest.update(view[:count])
+                    self.at += count
+        finally:
+            os.close(descriptor)
+
+
+def _stretch_digests(path: Path, stretch_bytes: int) -> list[str]:
+    found = []
+    with path.open("rb") as file:
+        while data := file.read(stretch_bytes):
+            found.append(hashlib.sha256(data).hexdigest())
+    return found
