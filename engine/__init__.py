@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     )
     from ..codecs.pixels import PixelFormat
     from ..codecs.registry import Registry
+    from .client.series import open_series
+    from .client.streaming import stream_series
+    from .client.transcoding import transcode
     from .dicom.frame_index import Frame, FrameIndex, Span
     from .dicom.indexing import index_instance
     from .dicom.instance import Instance, ReadAt
@@ -54,6 +57,9 @@ __all__ = [
     "UsageError",
     "WorkerPool",
     "index_instance",
+    "open_series",
+    "stream_series",
+    "transcode",
     "transcode_file",
 ]
 
@@ -80,6 +86,9 @@ _HOMES = {
     "UsageError": _ERRORS,
     "WorkerPool": ".runtime.worker_pool",
     "index_instance": ".dicom.indexing",
+    "open_series": ".client.series",
+    "stream_series": ".client.streaming",
+    "transcode": ".client.transcoding",
     "transcode_file": ".runtime.transcode",
 }
 
