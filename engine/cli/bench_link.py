@@ -65,14 +65,15 @@ def command(
     from ..client.link_bench import LinkWork
     from ..client.rates import parse_rate
     from ..client.remote import RemoteSettings, parse_header
-    from ..client.shaped_link import LinkShape, parse_time
+    from ..client.shaped_link import parse_time
     from .bench_result import check_report, give
 
     check_report(report)
     work = LinkWork(
         address=_address(url, study, series),
         settings=RemoteSettings(headers=tuple(map(parse_header, header or ()))),
-        shape=LinkShape(parse_rate(rate), parse_time(rtt)),
+        bytes_per_s=parse_rate(rate),
+        rtt_s=parse_time(rtt),
         connections=connections,
         frames=frames,
         limit_s=limit,
@@ -109,8 +110,8 @@ def _measure(work: LinkWork, shape: str) -> Result:
     found: list[LinkFigures] = []
     data = {
         "url": str(work.address),
-        "bytes_per_s": work.shape.bytes_per_s,
-        "rtt_s": work.shape.rtt_s,
+        "bytes_per_s": work.bytes_per_s,
+        "rtt_s": work.rtt_s,
         "connections": work.connections,
     }
     result = Result("mersey bench link", data)

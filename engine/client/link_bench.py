@@ -15,6 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ...codecs.errors import MerseyError, TransferError, UsageError
 from .address import Address
+from .link import Link
+from .link_profile import LinkProfile
 from .load_targets import FoundInstance, find_instances
 from .progressive_reading import ProgressiveReading
 from .remote import Remote, RemoteSettings
@@ -25,7 +27,6 @@ from .series_reading import (
     SeriesFrames,
     WholeReading,
 )
-from .shaped_link import LinkShape, ShapedLink
 
 __all__ = ["WAYS", "LinkFigures", "LinkWork", "ResolutionTime", "measure_link"]
 
@@ -42,14 +43,15 @@ _MOST_POINTS = 2000
 
 @dataclass(frozen=True, slots=True)
 class LinkWork:
-    """The series that `address` names, or the longest of the server, over a link of `shape`.
+    """The series that `address` names, or the longest of the server, over a link.
 
     At most `frames` of its frames over `connections`; each way is stopped after `limit_s`.
     """
 
     address: Address
     settings: RemoteSettings
-    shape: LinkShape
+    bytes_per_s: float
+    rtt_s: float
     connections: int = 6
     frames: int | None = None
     limit_s: float = 120.0
@@ -217,7 +219,8 @@ async def _through_link(work: LinkWork) -> AsyncIterator[Remote]:
     """A session whose server is reached over the link; it sees the name it has without it."""
     parts = urlsplit(work.address.base)
     assert parts.hostname is not None
-    async with ShapedLink(parts.hostname, parts.port or 80, shape=work.shape) as link:
+    profile = LinkProfile.shaped(bytes_per_s=work.bytes_per_s, rtt_s=work.rtt_s)
+    async with Link(parts.hostname, parts.port or 80, profile=profile) as link:
         base = urlunsplit(("http", f"127.0.0.1:{link.port}", parts.path, "", ""))
         headers = (*work.settings.headers, ("Host", parts.netloc))
         settings = replace(work.settings, headers=headers)
