@@ -19,7 +19,7 @@ from ..dicom.tags import TRANSFER_SYNTAX_UID
 from ..transfer.body import Segment
 from .entry import Entry
 
-__all__ = ["MAX_REWRITTEN_BYTES", "file_segments", "rewrite_explicit"]
+__all__ = ["MAX_REWRITTEN_BYTES", "file_segments", "is_served_whole", "rewrite_explicit"]
 
 MAX_REWRITTEN_BYTES = 256 << 20
 
@@ -31,10 +31,16 @@ def file_segments(entry: Entry) -> tuple[Segment, ...]:
     """The segments of the whole file, as it is to be served."""
     instance, size_bytes = entry.instance, entry.stamp.size_bytes
     layout = instance.layout
-    if layout.has_preamble and _declared(instance) == instance.transfer_syntax_uid:
+    if is_served_whole(entry):
         return (_PREAMBLE, entry.slice(128, size_bytes - 128))
     offset = layout.dataset_offset
     return (_PREAMBLE + b"DICM" + _file_meta(instance), entry.slice(offset, size_bytes - offset))
+
+
+def is_served_whole(entry: Entry) -> bool:
+    """Whether what is served is the file but for its preamble, so that ingest's digests hold."""
+    instance = entry.instance
+    return instance.layout.has_preamble and _declared(instance) == instance.transfer_syntax_uid
 
 
 def rewrite_explicit(path: str) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from starlette.applications import Starlette
@@ -22,6 +22,7 @@ from ..archive.blobs import BlobStore
 from ..archive.entry import Entry
 from ..archive.levels import Level
 from ..runtime.intake import Intake
+from .body_digests import BodyDigests
 from .bulk_data import answer_bulk_data
 from .capabilities import describe_capabilities
 from .commitment import Commitments
@@ -30,14 +31,17 @@ from .frame_source import FrameSource
 from .frames import answer_frames
 from .holdings import Holdings
 from .metadata import MetadataSource, answer_metadata
+from .object_source import ObjectSource
 from .parcels import ParcelSource
 from .progressive import ProgressiveSource, answer_progressive
 from .qido import answer_search
 from .rendered import answer_rendered, answer_thumbnail
 from .requests import ROOT
 from .responses import BodyResponse
+from .served_digests import ServedDigests
 from .status import error_response
 from .store_request import answer_store
+from .streamed import StreamedResponse
 from .transfers import (
     MERSEY_ROOT,
     answer_digests,
@@ -65,10 +69,12 @@ class Service:
     metadata: MetadataSource
     executor: Executor
     progressive: ProgressiveSource
+    served: ServedDigests
     intake: Intake | None = None
     commitments: Commitments | None = None
     blobs: BlobStore | None = None
     parcels: ParcelSource | None = None
+    digests: BodyDigests = field(default_factory=BodyDigests)
 
 
 def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp:
@@ -142,6 +148,8 @@ def _answered(handler: _Handler, service: Service) -> Callable[[Request], Awaita
         try:
             answer = await handler(request, service)
             if isinstance(answer, BodyResponse):
+                answer = answer.reading(service.blobs, digests=service.digests)
+            elif isinstance(answer, StreamedResponse):
                 answer = answer.reading(service.blobs)
             return answer  # type: ignore[return-value]
         except MerseyError as error:
@@ -201,18 +209,20 @@ async def _bulk_data(request: Request, service: Service) -> ASGIApp:
 
 
 async def _instance(request: Request, service: Service) -> ASGIApp:
-    path = request.path_params
-    entry = await service.holdings.entry(path["study"], path["series"], path["instance"])
-    return await answer_instances(
-        request, [entry], may_be_single=True, source=service.frames, executor=service.executor
-    )
+    return await _objects(request, service, may_be_single=True)
 
 
 async def _series(request: Request, service: Service) -> ASGIApp:
-    path = request.path_params
-    entries = await service.holdings.entries(path["study"], path.get("series"))
+    return await _objects(request, service, may_be_single=False)
+
+
+async def _objects(request: Request, service: Service, *, may_be_single: bool) -> ASGIApp:
     return await answer_instances(
-        request, entries, may_be_single=False, source=service.frames, executor=service.executor
+        request,
+        await _named(request, service),
+        may_be_single=may_be_single,
+        source=ObjectSource(service.frames, executor=service.executor),
+        digests=service.served,
     )
 
 

@@ -177,6 +177,10 @@ class FrameSource:
             raise ResourceError("the rendition was built and is gone")
         return found
 
+    def failure(self, key: str) -> MerseyError | None:
+        """Why there can be no rendition of that key, where it is known."""
+        return self._builder.failure(key)
+
     async def stored(self, keys: Sequence[str]) -> list[Rendition | None]:
         """The renditions of `keys` as far as they are there, with the bytes that were written.
 

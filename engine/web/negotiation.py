@@ -68,12 +68,16 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to answer: the media type and transfer syntax that it is labelled with."""
+    """One way to answer: the media type and transfer syntax that it is labelled with.
+
+    `zipped` says that it is a file in a ZIP archive, which has no labels.
+    """
 
     source: Source
     media_type: str
     uid: str
     multipart: bool
+    zipped: bool = False
 
     @property
     def content_type(self) -> str:
@@ -208,9 +212,17 @@ def _passes_as(stored: Stored, uid: str) -> bool:
 
 
 def choose_objects(wanted: Sequence[MediaRange], stored: Stored) -> Iterator[Choice]:
-    """The ways to answer a request for whole instances as PS3.10 files."""
+    """The ways to answer a request for whole instances as PS3.10 files.
+
+    A ZIP archive holds them as they are stored unless it names a transfer syntax: for that
+    media type no default is laid down (§8.7.3.3.2).
+    """
     for media in wanted:
         name, multipart = media.media_type, False
+        if name == "application/zip":
+            for source, uid in _object_ways(media.values("transfer-syntax") or ("*",), stored):
+                yield Choice(source, "application/dicom", uid, multipart=False, zipped=True)
+            continue
         if name in ("multipart/related", "multipart/*"):
             named = media.values("type")
             name, multipart = (named[0].lower() if named else "application/dicom"), True

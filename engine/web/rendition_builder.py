@@ -108,6 +108,10 @@ class RenditionBuilder:
             raise self._failed[key]
         await asyncio.shield(order.done)
 
+    def failure(self, key: str) -> MerseyError | None:
+        """Why the rendition `key` cannot be built, where that is known."""
+        return self._failed.get(key)
+
     def received(self, entries: Iterable[Entry]) -> None:
         """Have what viewers will ask for built of instances that came just now.
 

@@ -206,8 +206,9 @@ async def _pump(
 
 
 async def _nothing() -> AsyncIterator[Buffer]:
-    return
-    yield b""
+    none: tuple[Buffer, ...] = ()
+    for piece in none:
+        yield piece
 
 
 async def _wait_for_departure(receive: Receive) -> None:

@@ -47,6 +47,7 @@ from .metadata import MetadataSource
 from .parcels import ParcelSource
 from .progressive import ProgressiveSource
 from .rendition_builder import RenditionBuilder
+from .served_digests import ServedDigests
 
 __all__ = ["ServeSettings", "serve"]
 
@@ -174,6 +175,7 @@ async def _run(
         holdings=holdings,
         frames=frames,
         progressive=ProgressiveSource(frames),
+        served=ServedDigests(catalogue, executor=requests, blobs=blobs),
         metadata=MetadataSource(catalogue, executor=requests),
         executor=requests,
         intake=intake,

@@ -296,13 +296,13 @@ def client(samples: Samples, tmp_path_factory, run_server) -> Iterator[Client]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_instance():
     """Write a multi-frame CT: (path, uid, samples) to Sample."""
     return make_ct
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_ct_samples():
     """Synthetic samples: (frames, size, seed) to an array."""
     return ct_samples
