@@ -152,6 +152,12 @@ def served(slices: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield ServedSeries(url, slices, files, samples)
 
 
+@pytest.fixture(scope="session")
+def serve_folder() -> type[ServerThread]:
+    """A context manager: a server over a folder, with a store of its own; its address."""
+    return ServerThread
+
+
 @pytest.fixture
 def wire(served: ServedSeries) -> Wire:
     """A wire to the server of `served`."""

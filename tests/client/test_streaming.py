@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
@@ -10,7 +11,10 @@ import numpy as np
 import pytest
 from mersey.codecs.errors import ResourceError, TransferError, UsageError
 from mersey.engine.client.connections import Backoff
+from mersey.engine.client.link import Link
+from mersey.engine.client.link_profile import Direction, LinkProfile, Places
 from mersey.engine.client.streaming import SeriesUpdate, StreamSettings, stream_series
+from pydicom import dcmread
 
 QUICK = StreamSettings(backoff=Backoff(first_s=0.001, longest_s=0.01, most_tries=4))
 
@@ -89,6 +93,60 @@ def test_a_stream_that_breaks_goes_on_where_it_was(served, wire) -> None:
     assert total is not None
     # Heads of answers, and what was on its way when a connection broke.
     assert sum(wire.carried) < total + 7 * 1000
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_link_that_breaks_anywhere_ends_with_the_exact_volume(served, seed) -> None:
+    parts = urlsplit(served.url)
+    down = Direction(bytes_per_s=4e6, jitter_s=0.002, cuts=Places(about=9000 + 700 * seed))
+
+    async def over_the_link() -> tuple[list[tuple[SeriesUpdate, np.ndarray | None]], Link]:
+        profile = LinkProfile(down=down, seed=seed)
+        async with Link(parts.hostname, parts.port, profile=profile) as link:
+            url = served.url.replace(parts.netloc, f"127.0.0.1:{link.port}")
+            return await taken(url), link
+
+    updates, link = asyncio.run(over_the_link())
+    assert np.array_equal(updates[-1][1], served.samples)
+    assert link.down.cuts >= 2
+    assert updates[-1][0].received_bytes == updates[-1][0].total_bytes
+    before = np.full(len(served.samples), 127)
+    for update, _ in updates:
+        now = np.where(update.reductions < 0, 127, update.reductions)
+        assert (now <= before).all()
+        before = now
+
+
+def test_a_series_that_changed_in_the_middle_is_never_mixed(
+    served, slices, tmp_path, serve_folder
+) -> None:
+    folder = tmp_path / "files"
+    shutil.copytree(slices, folder)
+    with serve_folder(folder, tmp_path / "store") as address:
+        url = served.url.replace(served.base, f"{address}/dicom-web")
+        parts = urlsplit(url)
+
+        down = Direction(bytes_per_s=2e5, cuts=Places(at=(20_000,)))
+
+        def change() -> None:
+            dataset = dcmread(folder / "7.dcm")
+            dataset.PixelData = bytes(len(dataset.PixelData))
+            dataset.save_as(folder / "7.new")
+            (folder / "7.new").replace(folder / "7.dcm")
+
+        async def change_in_the_middle() -> None:
+            profile = LinkProfile(down=down)
+            async with Link(parts.hostname, parts.port, profile=profile) as link:
+                near = url.replace(parts.netloc, f"127.0.0.1:{link.port}")
+                changed = False
+                async with aclosing(stream_series(near, settings=QUICK)) as updates:
+                    async for _ in updates:
+                        if not changed:
+                            changed = True
+                            change()
+
+        with pytest.raises(TransferError, match="changed"):
+            asyncio.run(change_in_the_middle())
 
 
 def test_a_server_that_stays_away_is_given_up(served, wire) -> None:
