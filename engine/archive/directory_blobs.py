@@ -28,6 +28,7 @@ class DirectoryBlobs:
         self._incoming = root / "incoming"
         self._quarantine = root / "quarantine"
         self._blobs = root / "blobs"
+        self._named: set[str] = set()  # shards whose own name this process has synced
         try:
             for folder in (self._incoming, self._quarantine, self._blobs):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -46,12 +47,15 @@ class DirectoryBlobs:
         try:
             _sync_files([item.path for item in ready])
             shards = {self._shard(item.key) for item in ready}
-            made = [shard for shard in shards if _make_folder(shard)]
-            for item in ready:
-                self._place(item)
+            unnamed = shards - self._named
+            for shard in unnamed:
+                _make_folder(shard)
+            # Whoever gave a blob or a shard its name may not have synced it yet: we answer for it.
+            _sync_files([self._path(item.key) for item in ready if not self._place(item)])
             _sync_folders(shards)
-            if made:
+            if unnamed:
                 _sync_folders([str(self._blobs)])
+                self._named |= unnamed
             # Only now: what is not durable yet stays to be committed again.
             for item in ready:
                 with suppress(FileNotFoundError):
@@ -117,21 +121,21 @@ class DirectoryBlobs:
         require_key(key)
         return f"{self._blobs}/{key[:2]}/{key}"
 
-    def _place(self, item: Ready) -> None:
-        """Give the file its name, unless a whole blob has it; another process may do the same."""
+    def _place(self, item: Ready) -> bool:
+        """Give the file its name; False where a whole blob has it. Others may do the same."""
         target = self._path(item.key)
         while True:
             try:
                 os.link(item.path, target)
             except FileExistsError:
-                # One that was made meanwhile by another process is whole: it was synced first.
-                if self.size(item.key) in (os.stat(item.path).st_size, None):
-                    if os.path.lexists(target):
-                        return
-                    continue
+                held = self.size(item.key)
+                if held is None:
+                    continue  # it went meanwhile
+                if held == os.stat(item.path).st_size:
+                    return False
                 self.quarantine(item.key)
-                continue
-            return
+            else:
+                return True
 
 
 def require_key(key: str) -> None:
@@ -206,13 +210,9 @@ def _with_descriptor(path: str, act: Callable[[int], object]) -> None:
         os.close(descriptor)
 
 
-def _make_folder(path: str) -> bool:
-    """Whether the folder had to be made."""
-    try:
+def _make_folder(path: str) -> None:
+    with suppress(FileExistsError):
         os.mkdir(path)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _read_fully(descriptor: int, offset_bytes: int, length_bytes: int) -> bytes:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from mersey.codecs.errors import ResourceError
+from mersey.engine.archive.blobs import Ready
 from mersey.engine.archive.directory_blobs import DirectoryBlobs
 from mersey.engine.archive.receiving import Receiving
 
@@ -20,3 +25,83 @@ def test_only_files_without_a_living_owner_are_collected(tmp_path: Path) -> None
     assert blobs.collect(older_than_s=60) == 1
     assert sorted(os.listdir(blobs.incoming)) == sorted([os.path.basename(held.path), "fresh.part"])
     held.abandon()
+
+
+def ready(blobs: DirectoryBlobs, data: bytes) -> Ready:
+    key = f"{hashlib.sha256(data).hexdigest()}.dcm"
+    path = blobs.incoming / f"{os.urandom(8).hex()}.part"
+    path.write_bytes(data)
+    return Ready(str(path), key)
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was synced, in order, by inode: a file has several names."""
+    calls: list[str] = []
+    sync: Callable[[int], None] = os.fsync
+
+    def record(descriptor: int) -> None:
+        calls.append(str(os.fstat(descriptor).st_ino))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    return calls
+
+
+def inode(path: str | Path | None) -> str:
+    assert path is not None
+    return str(os.stat(path).st_ino)
+
+
+def test_bytes_are_synced_before_their_name_and_that_before_its_folder(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    blobs = DirectoryBlobs(tmp_path)
+    synced.clear()
+    item = ready(blobs, b"bytes")
+    blobs.commit([item])
+    path = blobs.path_of(item.key)
+    assert path is not None
+    shard = os.path.dirname(path)
+    assert synced == [inode(path), inode(shard), inode(tmp_path / "blobs")]
+
+
+def test_a_shard_and_a_blob_that_another_process_made_are_synced_here_too(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    blobs, other = DirectoryBlobs(tmp_path), DirectoryBlobs(tmp_path)
+    item = ready(other, b"bytes")
+    other.commit([item])
+    synced.clear()
+    blobs.commit([ready(blobs, b"bytes")])
+    path = blobs.path_of(item.key)
+    assert path is not None
+    assert synced[-3:] == [inode(path), inode(os.path.dirname(path)), inode(tmp_path / "blobs")]
+
+
+def test_a_shard_whose_name_was_synced_is_not_named_again(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    blobs = DirectoryBlobs(tmp_path)
+    blobs.commit([ready(blobs, b"bytes")])
+    synced.clear()
+    blobs.commit([ready(blobs, b"bytes")])
+    assert inode(tmp_path / "blobs") not in synced
+
+
+def test_nothing_is_acknowledged_where_a_sync_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = DirectoryBlobs(tmp_path)
+    item = ready(blobs, b"bytes")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(ResourceError):
+            blobs.commit([item])
+    assert os.path.exists(item.path)
+    blobs.commit([item])
+    assert blobs.read_at(item.key, 0, 9) == b"bytes"
