@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .client.series import open_series
     from .client.streaming import stream_series
     from .client.transcoding import transcode
+    from .client.pull_values import PullProgress, PullSettings, PullSummary
+    from .client.pulling import pull
     from .dicom.frame_index import Frame, FrameIndex, Span
     from .dicom.indexing import index_instance
     from .dicom.instance import Instance, ReadAt
@@ -48,6 +50,9 @@ __all__ = [
     "MerseyError",
     "Part10Writer",
     "PixelFormat",
+    "PullProgress",
+    "PullSettings",
+    "PullSummary",
     "ReadAt",
     "Registry",
     "ResourceError",
@@ -57,6 +62,7 @@ __all__ = [
     "UsageError",
     "WorkerPool",
     "index_instance",
+    "pull",
     "open_series",
     "stream_series",
     "transcode",
@@ -77,6 +83,9 @@ _HOMES = {
     "MerseyError": _ERRORS,
     "Part10Writer": ".dicom.writer",
     "PixelFormat": "mersey.codecs.pixels",
+    "PullProgress": ".client.pull_values",
+    "PullSettings": ".client.pull_values",
+    "PullSummary": ".client.pull_values",
     "ReadAt": ".dicom.instance",
     "Registry": "mersey.codecs.registry",
     "ResourceError": _ERRORS,
@@ -86,6 +95,7 @@ _HOMES = {
     "UsageError": _ERRORS,
     "WorkerPool": ".runtime.worker_pool",
     "index_instance": ".dicom.indexing",
+    "pull": ".client.pulling",
     "open_series": ".client.series",
     "stream_series": ".client.streaming",
     "transcode": ".client.transcoding",
