@@ -56,7 +56,6 @@ _BACKLOG = 2048
 _COPIES_BYTES = 4 << 30
 _WIRE_BYTES = 8 << 30
 _KEEP_ALIVE_S = 65
-_LEFT_BEHIND_S = 5.0
 _COLLECT_EVERY_S = 600.0
 _QUIET_S = 2.0
 _log = logging.getLogger(__name__)
@@ -229,7 +228,8 @@ async def _collect(blobs: BlobStore) -> None:
     """Remove what processes that died left on its way into the store: now, and now and then."""
     while True:
         try:
-            await asyncio.to_thread(blobs.collect, older_than_s=_LEFT_BEHIND_S)
+            # No grace is needed: what somebody is receiving is locked.
+            await asyncio.to_thread(blobs.collect, older_than_s=0)
         except MerseyError as error:
             _log.warning("what was left behind was not removed: %s", error)
         await asyncio.sleep(_COLLECT_EVERY_S)
