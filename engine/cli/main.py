@@ -14,7 +14,19 @@ import typer
 from typer.core import TyperGroup
 
 from ...codecs.errors import MerseyError, UsageError
-from . import bench, codecs, codestream, extract, import_, inspect, pull, serve, store, transcode
+from . import (
+    bench,
+    codecs,
+    codestream,
+    extract,
+    import_,
+    inspect,
+    pull,
+    push,
+    serve,
+    store,
+    transcode,
+)
 from .terminal import print_error
 
 __all__ = ["app", "main"]
@@ -75,6 +87,7 @@ app.command("transcode", short_help="Transcode files and folders, resumably.")(t
 app.command("serve", short_help="Serve folders of DICOM files as DICOMweb.")(serve.command)
 app.command("import", short_help="Take files and folders into the store.")(import_.command)
 app.command("pull", short_help="Pull a study from a server, resumably.")(pull.command)
+app.command("push", short_help="Push files and folders to an archive, resumably.")(push.command)
 app.command("inspect")(inspect.command)
 app.command("extract")(extract.command)
 app.command("codecs")(codecs.command)

@@ -30,6 +30,7 @@ from .cors import Cors
 from .frame_source import FrameSource
 from .frames import answer_frames
 from .holdings import Holdings
+from .inbound import Inbounds
 from .metadata import MetadataSource, answer_metadata
 from .object_source import ObjectSource
 from .parcels import ParcelSource
@@ -74,6 +75,7 @@ class Service:
     commitments: Commitments | None = None
     blobs: BlobStore | None = None
     parcels: ParcelSource | None = None
+    inbounds: Inbounds | None = None
     digests: BodyDigests = field(default_factory=BodyDigests)
 
 
@@ -126,6 +128,34 @@ def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp
         routes += [
             Route(ROOT + path, _answered(_store, service), methods=["POST"])
             for path in ("/studies", study)
+        ]
+    if service.inbounds is not None:
+        inbound = f"{MERSEY_ROOT}/inbound"
+        routes += [
+            Route(inbound + path, _answered(handler, service), methods=[method])
+            for method, path, handler in (
+                ("POST", "", _begin_parcel),
+                ("POST", "/known", _known),
+                ("PUT", "/{parcel}", _put_parcel),
+                ("GET", "/{parcel}", _parcel_state),
+                ("DELETE", "/{parcel}", _discard_parcel),
+                ("POST", "/{parcel}/finish", _finish_parcel),
+            )
+        ]
+    if service.resumable is not None:
+        routes += [
+            Route(ROOT + path, _answered(_describe_store, service), methods=["OPTIONS"])
+            for path in ("/studies", study)
+        ]
+        methods = ["GET", "HEAD", "PATCH", "DELETE"]
+        routes.append(
+            Route(f"{ROOT}/uploads/{{name}}", _answered(_upload, service), methods=methods)
+        )
+    if service.tus is not None:
+        methods = ["OPTIONS", "GET", "HEAD", "PATCH", "DELETE", "POST"]
+        routes += [
+            Route(TUS_ROOT + path, _answered(_tus, service), methods=methods)
+            for path in ("", "/", "/{name}")
         ]
     if service.commitments is not None:
         path = f"{ROOT}/commitment-requests/{{transaction}}"
@@ -235,6 +265,36 @@ async def _store(request: Request, service: Service) -> ASGIApp:
     return await answer_store(
         request, study_uid=request.path_params.get("study"), intake=service.intake
     )
+
+
+async def _begin_parcel(request: Request, service: Service) -> ASGIApp:
+    assert service.inbounds is not None
+    return await service.inbounds.begin(request)
+
+
+async def _known(request: Request, service: Service) -> ASGIApp:
+    assert service.inbounds is not None
+    return await service.inbounds.known(request)
+
+
+async def _put_parcel(request: Request, service: Service) -> ASGIApp:
+    assert service.inbounds is not None
+    return await service.inbounds.put(request, request.path_params["parcel"])
+
+
+async def _parcel_state(request: Request, service: Service) -> ASGIApp:
+    assert service.inbounds is not None
+    return await service.inbounds.state(request.path_params["parcel"])
+
+
+async def _discard_parcel(request: Request, service: Service) -> ASGIApp:
+    assert service.inbounds is not None
+    return await service.inbounds.discard(request.path_params["parcel"])
+
+
+async def _finish_parcel(request: Request, service: Service) -> ASGIApp:
+    assert service.inbounds is not None
+    return await service.inbounds.finish(request, request.path_params["parcel"])
 
 
 async def _request_commitment(request: Request, service: Service) -> ASGIApp:

@@ -26,6 +26,7 @@ from ..archive.blobs import BlobStore
 from ..archive.catalogue import Catalogue
 from ..archive.catalogues import forget_other_folders, open_catalogue
 from ..archive.folder_index import FolderIndex, ScanProgress
+from ..archive.inbound_store import InboundStore
 from ..archive.ingest import Ingest
 from ..archive.local_copies import LocalCopies
 from ..archive.locating import Locator
@@ -34,6 +35,7 @@ from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
 from ..archive.stored import OnConflict, entry_of
 from ..archive.wire_store import WireStore
+from ..runtime.arrivals import Arrivals
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.folder_watch import FolderWatch
 from ..runtime.frame_run import warm
@@ -43,11 +45,13 @@ from .app import Service, build_app
 from .commitment import Commitments
 from .frame_source import FrameSource
 from .holdings import Holdings
+from .inbound import Inbounds
 from .metadata import MetadataSource
 from .parcels import ParcelSource
 from .progressive import ProgressiveSource
 from .rendition_builder import RenditionBuilder
 from .served_digests import ServedDigests
+from .transfers import MERSEY_ROOT
 
 __all__ = ["ServeSettings", "serve"]
 
@@ -170,6 +174,14 @@ async def _run(
         on_stored=notice,
     )
     frames = FrameSource(renditions, executor=requests, builder=builder, blobs=blobs)
+    arrivals = Arrivals(
+        InboundStore(settings.store / "inbound"),
+        intake=intake,
+        catalogue=catalogue,
+        executor=requests,
+        budget=ByteBudget(_BUDGET_BYTES),
+        jobs=requests.jobs,
+    )
     service = Service(
         holdings=holdings,
         frames=frames,
@@ -178,6 +190,7 @@ async def _run(
         metadata=MetadataSource(catalogue, executor=requests),
         executor=requests,
         intake=intake,
+        inbounds=Inbounds(arrivals, root=f"{MERSEY_ROOT}/inbound") if settings.transfers else None,
         blobs=blobs,
         commitments=Commitments(catalogue, blobs),
         parcels=_parcels(settings, holdings, frames, requests, blobs),
@@ -189,6 +202,7 @@ async def _run(
                 group.create_task(builder.run()),
                 group.create_task(folders.run()),
                 group.create_task(intake.run()),
+                group.create_task(arrivals.run()),
                 group.create_task(_collect(blobs)),
                 group.create_task(_warm(requests, builds)),
             ]

@@ -42,6 +42,8 @@ class Reason(Enum):
     TOO_LARGE = "too large"
     UNSUPPORTED_MEDIA = "unsupported media type"
     FULL = "full"
+    OUTSIDE = "outside"
+    INCOMPLETE = "incomplete"
 
 
 class RefusedError(UsageError):
@@ -62,6 +64,8 @@ _REFUSALS = {
     Reason.TOO_LARGE: 413,
     Reason.UNSUPPORTED_MEDIA: 415,
     Reason.FULL: 507,
+    Reason.OUTSIDE: 416,
+    Reason.INCOMPLETE: 409,
 }
 
 _STATUS: tuple[tuple[type[MerseyError], int], ...] = (
