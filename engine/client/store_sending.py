@@ -30,7 +30,7 @@ _ROUNDS = 3
 
 
 class StoreSender:
-    """Sends instances to `remote`; `on_moved` is told of bytes that leave, `on_done` of originals."""
+    """Sends instances to `remote`; tells `on_moved` of bytes that leave, `on_done` of originals."""
 
     def __init__(
         self,
