@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     )
     from ..codecs.pixels import PixelFormat
     from ..codecs.registry import Registry
+    from .client.pull_values import PullProgress, PullSettings, PullSummary
+    from .client.pulling import pull
     from .client.series import open_series
     from .client.streaming import stream_series
     from .client.transcoding import transcode
-    from .client.pull_values import PullProgress, PullSettings, PullSummary
-    from .client.pulling import pull
     from .dicom.frame_index import Frame, FrameIndex, Span
     from .dicom.indexing import index_instance
     from .dicom.instance import Instance, ReadAt
