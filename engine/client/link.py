@@ -74,8 +74,7 @@ class Link:
         host, port = self._listen
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=256)
-        # Accepted sockets inherit it; what the kernel holds is a queue of the link as well.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BYTES)
+        _keep_small(listener)  # accepted sockets inherit it
         self._server = await asyncio.start_server(
             self._accept, sock=listener, limit=self.profile.up.piece_bytes
         )
@@ -128,7 +127,7 @@ class Link:
         own = socket.socket(family, kind, protocol)
         try:
             own.setblocking(False)
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BYTES)
+            _keep_small(own)
             await asyncio.get_running_loop().sock_connect(own, address)
             return await asyncio.open_connection(sock=own, limit=self.profile.down.piece_bytes)
         except BaseException:
@@ -195,6 +194,12 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lan
         is_over = True
         changed.set()
         await arriving
+
+
+def _keep_small(own: socket.socket) -> None:
+    """What the kernel holds is a queue of the link as well, and is lost with it."""
+    for name in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        own.setsockopt(socket.SOL_SOCKET, name, _SOCKET_BYTES)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

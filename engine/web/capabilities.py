@@ -19,14 +19,19 @@ _FRAMES = (
     "image/jpeg",
     "image/dicom-rle",
 )
-_OBJECTS = ('multipart/related; type="application/dicom"', "application/dicom")
+_SEVERAL = ('multipart/related; type="application/dicom"', "application/zip")
+_OBJECTS = (*_SEVERAL, "application/dicom")
 _PICTURES = (
     "image/jpeg",
     "image/png",
     'multipart/related; type="image/jpeg"',
     'multipart/related; type="image/png"',
 )
-_STORED = (*_OBJECTS, 'multipart/related; type="application/dicom+json"')
+_STORED = (
+    _SEVERAL[0],
+    "application/dicom",
+    'multipart/related; type="application/dicom+json"',
+)
 _PROGRESSIVE = ('multipart/related; type="application/json"',)
 _BULK = ("application/octet-stream", 'multipart/related; type="application/octet-stream"')
 
@@ -42,8 +47,8 @@ def describe_capabilities(*, version: str) -> dict[str, Any]:
         f"{study}/series": ("Search for the series of a study", (_JSON,)),
         f"{study}/instances": ("Search for the instances of a study", (_JSON,)),
         f"{study}{series}/instances": ("Search for the instances of a series", (_JSON,)),
-        study: ("Retrieve a study", _OBJECTS[:1]),
-        f"{study}{series}": ("Retrieve a series", _OBJECTS[:1]),
+        study: ("Retrieve a study", _SEVERAL),
+        f"{study}{series}": ("Retrieve a series", _SEVERAL),
         one: ("Retrieve an instance", _OBJECTS),
         f"{study}{series}/progressive": (
             "Retrieve the frames of a series, low resolution first; order, until, Range",

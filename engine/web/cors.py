@@ -14,11 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["Cors"]
 
 _EXPOSED = (
-    "Content-Range, Content-Length, Content-Type, Accept-Ranges, ETag, X-Decode-Level, Warning"
+    "Content-Range, Content-Length, Content-Type, Accept-Ranges, ETag, X-Decode-Level, Warning, "
+    "Content-Disposition, Repr-Digest, Content-Digest"
 )
 _ALLOWED = (
     "Authorization, Range, Accept, If-Range, If-Match, If-None-Match, Content-Type, "
-    "Cache-Control, X-Requested-With"
+    "Cache-Control, X-Requested-With, Want-Repr-Digest, Want-Content-Digest"
 )
 _METHODS = "GET, HEAD, POST, OPTIONS"
 _MAX_AGE_S = 86400

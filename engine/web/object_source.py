@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ...codecs.errors import UnsupportedError
 from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
 from ..archive.entry import Entry
-from ..archive.part10_body import file_segments, rewrite_explicit
+from ..archive.part10_body import file_segments, is_served_whole, rewrite_explicit
 from ..archive.renditions import Rendition
 from ..transfer.body import FileSlice, Segment
 from .frame_forms import library_for, rendition_key_for
@@ -54,6 +54,12 @@ class Made:
     def is_stored(self) -> bool:
         """Whether this is the stored file, its preamble zeroed."""
         return self.choice.source is Source.STORED
+
+    @property
+    def known_sha256(self) -> str:
+        """Of these bytes, as ingest made it; "" where it is not known."""
+        is_known = self.is_stored and is_served_whole(self.entry)
+        return self.entry.served_sha256 if is_known else ""
 
     @property
     def form(self) -> str:
@@ -148,6 +154,7 @@ class ObjectSource:
         if choice.source is Source.STORED:
             return file_segments(entry)
         if entry.instance.pixels is None:
+            entry = await self._frames.local(entry)
             with reading(entry):
                 future = self._executor.submit(rewrite_explicit, entry.path)
                 return (await asyncio.wrap_future(future),)

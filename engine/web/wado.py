@@ -108,7 +108,8 @@ class _Answer:
 
         writer, body = await asyncio.to_thread(lay_out)
         content_type = self._content_type(writer, made[0].choice)
-        return BodyResponse(body, content_type=content_type, headers=self._headers())
+        sha256 = made[0].known_sha256 if self.container is Container.SINGLE else ""
+        return BodyResponse(body, content_type=content_type, headers=self._headers(), sha256=sha256)
 
     async def _streamed(self, found: Sequence[Made | None]) -> StreamedResponse:
         best = await asyncio.to_thread(lambda: [self.source.best(one) for one in self.wanted])
