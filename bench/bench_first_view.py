@@ -17,15 +17,17 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from mersey.engine.client.address import Address
+from mersey.engine.client.link import Link
+from mersey.engine.client.link_profile import LinkProfile
 from mersey.engine.client.remote import Remote
-from mersey.engine.client.shaped_link import LinkShape, ShapedLink
 from mersey.engine.client.streaming import SeriesUpdate, stream_series
 from mersey.engine.transfer.progressive_reader import ProgressiveReader
 from phantom import Thorax
 from served import Served
 
 SLICES = 300
-LINK = LinkShape(bytes_per_s=20e6 / 8, rtt_s=0.040)
+BYTES_PER_S = 20e6 / 8
+LINK = LinkProfile.shaped(bytes_per_s=BYTES_PER_S, rtt_s=0.040)
 WHOLE = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.202'
 SHARE = 0.05
 
@@ -88,11 +90,11 @@ async def _measure(base: str, path: str, samples: np.ndarray[Any, Any]) -> dict[
     async with aclosing(stream_series(f"{base}/dicom-web{path}", until=5)) as updates:
         async for _ in updates:
             pass  # the client has imported its codecs, as a viewer has
-    async with ShapedLink(parts.hostname, parts.port, shape=LINK) as link:
+    async with Link(parts.hostname, parts.port, profile=LINK) as link:
         near = f"http://127.0.0.1:{link.port}/dicom-web"
         figures = await _retrieve(near, path)
         figures |= await _stream(near + path, samples)
-    figures["line rate used"] = figures["stream bytes"] / LINK.bytes_per_s / figures["whole s"]
+    figures["line rate used"] = figures["stream bytes"] / BYTES_PER_S / figures["whole s"]
     return figures
 
 

@@ -21,8 +21,7 @@ from mersey.codecs.errors import UsageError
 from mersey.engine.archive.byte_size import parse_byte_size
 from mersey.engine.client.link import Link, Passed
 from mersey.engine.client.link_profile import Direction, LinkProfile, Places, Stall
-from mersey.engine.client.rates import parse_rate
-from mersey.engine.client.shaped_link import parse_time
+from mersey.engine.client.rates import parse_rate, parse_time
 
 __all__ = ["main", "profile_of"]
 

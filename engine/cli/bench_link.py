@@ -63,9 +63,8 @@ def command(
     Exit code 1 if no way was complete.
     """
     from ..client.link_bench import LinkWork
-    from ..client.rates import parse_rate
+    from ..client.rates import parse_rate, parse_time
     from ..client.remote import RemoteSettings, parse_header
-    from ..client.shaped_link import parse_time
     from .bench_result import check_report, give
 
     check_report(report)

@@ -1,4 +1,7 @@
-"""How fast bytes go, and how fast they may: a meter, and a token bucket for `--limit-rate`."""
+"""How fast bytes go, and how fast they may: a meter, and a token bucket for `--limit-rate`.
+
+Rates and times as people write them are read here, too.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from collections.abc import Awaitable, Callable
 
 from ...codecs.errors import UsageError
 
-__all__ = ["Meter", "RateLimit", "parse_rate"]
+__all__ = ["Meter", "RateLimit", "parse_rate", "parse_time"]
 
 _WINDOW_S = 5.0
 _BURST_S = 0.1
 _LEAST_BURST_BYTES = 32 << 10
 _RATE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([a-z]*?)(?:/s|ps)?", re.IGNORECASE)
+_TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(ms|s)")
 _UNITS = {"": 1.0, "b": 1.0, "bit": 0.125}
 _PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "ki": 1024.0, "mi": 1024.0**2, "gi": 1024.0**3}
 
@@ -41,6 +45,20 @@ def parse_rate(text: str) -> float:
                     return rate
                 break
     raise UsageError(f"{text!r} is no rate, as in 20mbit or 2.5MB")
+
+
+def parse_time(text: str) -> float:
+    """Seconds from ``40ms`` or ``0.1s``.
+
+    Raises
+    ------
+    UsageError
+        It is no time.
+    """
+    found = _TIME.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{text!r} is no time, as in 40ms or 0.1s")
+    return float(found[1]) * (1e-3 if found[2] == "ms" else 1.0)
 
 
 class RateLimit:
