@@ -15,8 +15,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import zstandard
+from mersey.engine.runtime.process_tree import process_tree
 from stored_files import CONTENT_TYPE, Original, as_parts
 
 __all__ = ["MERSEY", "ServedStore", "acknowledged_in", "blob_sha256", "rows_of", "run_json"]
@@ -60,16 +60,13 @@ class ServedStore:
 
     def kill(self, *, with_workers: bool) -> None:
         """SIGKILL to the server, before or without its workers."""
-        workers = []
-        with suppress(psutil.NoSuchProcess):
-            workers = psutil.Process(self.process.pid).children(recursive=True)
+        _, *workers = process_tree(self.process.pid)
         self.process.kill()
         if with_workers:
             for worker in workers:
-                with suppress(psutil.NoSuchProcess):
-                    worker.kill()
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
         self.process.communicate(timeout=_PATIENCE_S)
-        psutil.wait_procs(workers, timeout=_PATIENCE_S)
 
     def stop(self) -> None:
         if self.process.poll() is None:
