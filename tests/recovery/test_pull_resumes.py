@@ -1,0 +1,183 @@
+"""A pull that is killed, or whose server is, at any moment: it goes on, and nothing is lost.
+
+The bytes are counted on the link: what travels twice is at most a chunk for each connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from mersey.engine.client.chunking import CHUNK_BYTES
+from mersey.engine.client.link import Link
+from mersey.engine.client.link_profile import Direction, LinkProfile, Places
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+
+KILLS = int(os.environ.get("MERSEY_KILLS", "50"))
+CONNECTIONS = 2
+PROGRAM = [sys.executable, "-c", "from mersey.engine.cli.main import main; main()"]
+OVERHEAD_BYTES = 1 << 20
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study of some tens of MB: a file of many frames, and slices."""
+    from sample_study import write_sample_study
+
+    return write_sample_study(tmp_path_factory.mktemp("study"), frames=60)
+
+
+class Served:
+    """A server that can be killed and started again at the same port."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.port = free_port()
+        self._command = [*PROGRAM, "serve", str(folder), "--store", str(store), "--no-prebuild"]
+        self.start()
+
+    def start(self) -> None:
+        command = [*self._command, "--port", str(self.port)]
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+
+    def wait(self, study: str, files: int) -> None:
+        """Until it answers, and has found all files of the study."""
+        url = f"http://127.0.0.1:{self.port}/mersey/studies/{study}/parcels"
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    if sum(one["items"] for one in json.load(answer)["parcels"]) == files:
+                        return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError("the server does not come back")
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def served(study, tmp_path):
+    found = Served(study.enhanced_ct.parent, tmp_path / "store")
+    found.wait(study.study_instance_uid, len(study.files))
+    yield found
+    found.kill()
+
+
+def same_files(study, folder: Path) -> bool:
+    found = sorted(path.read_bytes() for path in folder.rglob("*.dcm"))
+    return found == sorted(path.read_bytes() for path in study.files)
+
+
+async def pull(url: str, folder: Path, wire: str) -> asyncio.subprocess.Process:
+    arguments = [url, str(folder), "--wire", wire, "--connections", str(CONNECTIONS)]
+    quiet = subprocess.DEVNULL
+    return await asyncio.create_subprocess_exec(
+        *PROGRAM, "pull", *arguments, "--jobs", "1", stdout=quiet, stderr=subprocess.PIPE
+    )
+
+
+@pytest.mark.parametrize("wire", ["as-stored", "htj2k"])
+def test_a_client_that_is_killed_goes_on(study, served, tmp_path, wire) -> None:
+    chance = random.Random(wire)
+    profile = LinkProfile.shaped(bytes_per_s=40e6, rtt_s=0.002)
+
+    async def run() -> None:
+        killed = 0
+        while killed < KILLS // 2:
+            folder = tmp_path / "to"
+            async with Link("127.0.0.1", served.port, profile=profile) as link:
+                url = f"http://127.0.0.1:{link.port}/dicom-web/studies/{study.study_instance_uid}"
+                whole = await pull(url, folder, wire)
+                await whole.communicate()
+                assert same_files(study, folder)
+                once = link.down.passed_bytes
+                shutil.rmtree(folder)
+                before, kills = link.down.passed_bytes, 0
+                while True:
+                    process = await pull(url, folder, wire)
+                    try:
+                        # Half a second to start, and then at any moment.
+                        await asyncio.wait_for(process.communicate(), chance.uniform(0.4, 2.0))
+                        break
+                    except TimeoutError:
+                        process.kill()
+                        await process.wait()
+                        kills += 1
+                assert process.returncode == 0
+                assert same_files(study, folder)
+                twice = link.down.passed_bytes - before - once
+                # Each kill loses a chunk of each connection, and asks for the manifests again.
+                assert twice <= kills * CONNECTIONS * CHUNK_BYTES + (kills + 1) * OVERHEAD_BYTES
+                killed += kills
+                shutil.rmtree(folder)
+
+    asyncio.run(run())
+
+
+def test_a_server_that_is_killed_goes_on(study, served, tmp_path) -> None:
+    chance = random.Random(7)
+    profile = LinkProfile.shaped(bytes_per_s=40e6, rtt_s=0.002)
+
+    async def run() -> None:
+        killed = 0
+        while killed < KILLS:
+            folder = tmp_path / "to"
+            async with Link("127.0.0.1", served.port, profile=profile) as link:
+                url = f"http://127.0.0.1:{link.port}/dicom-web/studies/{study.study_instance_uid}"
+                process = await pull(url, folder, "as-stored")
+                waiting = asyncio.create_task(process.communicate())
+                for _ in range(3):
+                    await asyncio.sleep(chance.uniform(0.3, 1.5))
+                    if waiting.done():
+                        break
+                    served.kill()
+                    killed += 1
+                    served.start()
+                _, error = await waiting
+                assert process.returncode == 0, error
+                assert same_files(study, folder)
+                shutil.rmtree(folder)
+            await asyncio.to_thread(served.wait, study.study_instance_uid, len(study.files))
+
+    asyncio.run(run())
+
+
+def test_a_link_that_cuts_and_flips_brings_every_byte(study, served, tmp_path) -> None:
+    async def run(seed: int) -> None:
+        down = Direction(cuts=Places(about=9 << 20), flips=Places(about=30 << 20))
+        profile = LinkProfile(down=down, seed=seed)
+        async with Link("127.0.0.1", served.port, profile=profile) as link:
+            url = f"http://127.0.0.1:{link.port}/dicom-web/studies/{study.study_instance_uid}"
+            folder = tmp_path / f"to-{seed}"
+            for _ in range(10):  # a flip in a header or a manifest may end a try
+                process = await pull(url, folder, "as-stored")
+                await process.communicate()
+                if process.returncode == 0:
+                    break
+            assert link.down.cuts
+            assert same_files(study, folder)
+            shutil.rmtree(folder)
+
+    for seed in range(max(1, KILLS // 10)):
+        asyncio.run(run(seed))
