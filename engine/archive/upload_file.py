@@ -115,7 +115,7 @@ class UploadFile:
             raise UploadError("the upload is complete", fault="complete")
         if self.length_bytes is not None and end > self.length_bytes:
             message = f"more than the {self.length_bytes} bytes that were said to come"
-            raise UploadError(message, fault="length")
+            raise UploadError(message, fault="excess")
         if end > self._max_bytes:
             raise UploadError(f"more than {self._max_bytes} bytes", fault="size")
         try:

@@ -10,12 +10,15 @@ from ...codecs.errors import UsageError
 
 __all__ = ["Fault", "UploadError", "UploadPlan", "UploadResult", "UploadState"]
 
-type Fault = Literal["unknown", "gone", "busy", "complete", "offset", "length", "size"]
+type Fault = Literal[
+    "unknown", "gone", "busy", "complete", "offset", "length", "excess", "size", "digest"
+]
 """Why something cannot be done with an upload.
 
 unknown: there is none of that name. gone: it expired, or its bytes are lost. busy: somebody else
 appends to it. complete: nothing more can be appended. offset: the bytes do not begin where those
-that are there end. length: its length is another. size: it is longer than any may be.
+that are there end. length: its length is another. excess: more bytes came than were said to. size:
+it is longer than any may be. digest: the bytes are not those that were sent.
 """
 
 

@@ -39,6 +39,7 @@ from .qido import answer_search
 from .rendered import answer_rendered, answer_thumbnail
 from .requests import ROOT
 from .responses import BodyResponse
+from .resumable_upload import ResumableUploads
 from .served_digests import ServedDigests
 from .status import error_response
 from .store_request import answer_store
@@ -51,6 +52,7 @@ from .transfers import (
     answer_parcels,
     describe_engine,
 )
+from .tus import TUS_ROOT, TusUploads
 from .wado import answer_instances
 
 __all__ = ["Service", "build_app"]
@@ -75,6 +77,8 @@ class Service:
     commitments: Commitments | None = None
     blobs: BlobStore | None = None
     parcels: ParcelSource | None = None
+    resumable: ResumableUploads | None = None
+    tus: TusUploads | None = None
     inbounds: Inbounds | None = None
     digests: BodyDigests = field(default_factory=BodyDigests)
 
@@ -262,9 +266,27 @@ async def _metadata(request: Request, service: Service) -> ASGIApp:
 
 async def _store(request: Request, service: Service) -> ASGIApp:
     assert service.intake is not None
-    return await answer_store(
-        request, study_uid=request.path_params.get("study"), intake=service.intake
-    )
+    study_uid = request.path_params.get("study")
+    if service.resumable is not None and service.resumable.takes(request):
+        return await service.resumable.begin(request, study_uid=study_uid)
+    return await answer_store(request, study_uid=study_uid, intake=service.intake)
+
+
+async def _describe_store(_: Request, service: Service) -> ASGIApp:
+    assert service.resumable is not None
+    return service.resumable.describe()
+
+
+async def _upload(request: Request, service: Service) -> ASGIApp:
+    assert service.resumable is not None
+    return await service.resumable.answer(request, request.path_params["name"])
+
+
+async def _tus(request: Request, service: Service) -> ASGIApp:
+    assert service.tus is not None
+    if request.method == "OPTIONS":
+        return service.tus.describe()
+    return await service.tus.answer(request, request.path_params.get("name", ""))
 
 
 async def _begin_parcel(request: Request, service: Service) -> ASGIApp:

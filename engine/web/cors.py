@@ -15,13 +15,20 @@ __all__ = ["Cors"]
 
 _EXPOSED = (
     "Content-Range, Content-Length, Content-Type, Accept-Ranges, ETag, X-Decode-Level, Warning, "
-    "Content-Disposition, Repr-Digest, Content-Digest"
+    "Content-Disposition, Repr-Digest, Content-Digest, "
+    "Location, Upload-Offset, Upload-Length, Upload-Complete, Upload-Limit, Upload-Metadata, "
+    "Upload-Defer-Length, Upload-Concat, Upload-Expires, Tus-Resumable, Tus-Version, "
+    "Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm"
 )
 _ALLOWED = (
     "Authorization, Range, Accept, If-Range, If-Match, If-None-Match, Content-Type, "
-    "Cache-Control, X-Requested-With, Want-Repr-Digest, Want-Content-Digest"
+    "Cache-Control, X-Requested-With, Want-Repr-Digest, Want-Content-Digest, "
+    "Upload-Offset, Upload-Length, Upload-Complete, "
+    "Upload-Draft-Interop-Version, Upload-Metadata, Upload-Defer-Length, Upload-Concat, "
+    "Upload-Checksum, Tus-Resumable, X-HTTP-Method-Override, X-Request-ID, Content-Digest, "
+    "Repr-Digest"
 )
-_METHODS = "GET, HEAD, POST, OPTIONS"
+_METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _MAX_AGE_S = 86400
 
 

@@ -33,25 +33,32 @@ from ..archive.locating import Locator
 from ..archive.newest import newest_first
 from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
+from ..archive.store_folder import UPLOADS
 from ..archive.stored import OnConflict, entry_of
+from ..archive.uploads import Uploads
 from ..archive.wire_store import WireStore
 from ..runtime.arrivals import Arrivals
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.folder_watch import FolderWatch
 from ..runtime.frame_run import warm
 from ..runtime.intake import Intake, Kept
+from ..runtime.uploading import Uploading
 from ..runtime.worker_pool import WorkerPool
 from .app import Service, build_app
 from .commitment import Commitments
 from .frame_source import FrameSource
 from .holdings import Holdings
 from .inbound import Inbounds
+from .interim import InterimProtocol
 from .metadata import MetadataSource
 from .parcels import ParcelSource
 from .progressive import ProgressiveSource
 from .rendition_builder import RenditionBuilder
+from .resumable_upload import ResumableUploads
 from .served_digests import ServedDigests
 from .transfers import MERSEY_ROOT
+from .tus import TusUploads
+from .upload_storing import storing
 
 __all__ = ["ServeSettings", "serve"]
 
@@ -74,6 +81,8 @@ class ServeSettings:
     `on_conflict` decides what a store request comes to where a UID is taken by other bytes.
     `cache_bytes` bounds the renditions; `prebuild` has them made before they are asked for.
     Without `transfers` only what DICOMweb has is served.
+    An upload to which nothing was appended for `upload_expiry_s` is forgotten; none may be longer
+    than `max_upload_bytes`.
     """
 
     folders: tuple[Path, ...]
@@ -88,6 +97,8 @@ class ServeSettings:
     prebuild: bool = False
     transfers: bool = True
     on_conflict: OnConflict = "reject"
+    upload_expiry_s: float = 86400.0
+    max_upload_bytes: int = 1 << 40
 
 
 async def serve(
@@ -142,12 +153,14 @@ async def _run(
 ) -> None:
     index = FolderIndex(catalogue, settings.folders)
     renditions = RenditionStore(settings.store / "renditions")
+    locator = Locator(blobs, LocalCopies(settings.store / "copies", _COPIES_BYTES))
     builder = RenditionBuilder(
         renditions,
         executor=builds,
         budget=ByteBudget(_BUDGET_BYTES),
         jobs=builds.jobs,
         cache=_cache(settings),
+        locate=locator.local,
         every=(lambda: newest_first(catalogue)) if settings.prebuild else None,
         quiet_s=_QUIET_S,
     )
@@ -158,11 +171,10 @@ async def _run(
         on_scan=on_scan,
         on_indexed=builder.look_again,
     )
-    locator = Locator(blobs, LocalCopies(settings.store / "copies", _COPIES_BYTES))
     holdings = Holdings(catalogue, index, on_gone=folders.notice, locator=locator)
 
     def notice(kept: list[Kept]) -> None:
-        entries = [locator.locate(entry_of(one.stored)) for one in kept]
+        entries = [entry_of(one.stored) for one in kept]
         for entry in entries:
             holdings.forget(entry.instance.sop_instance_uid)
         builder.received(entries)
@@ -173,7 +185,9 @@ async def _run(
         examiners=requests.jobs,
         on_stored=notice,
     )
-    frames = FrameSource(renditions, executor=requests, builder=builder, blobs=blobs)
+    frames = FrameSource(
+        renditions, executor=requests, builder=builder, blobs=blobs, locate=locator.local
+    )
     arrivals = Arrivals(
         InboundStore(settings.store / "inbound"),
         intake=intake,
@@ -182,17 +196,25 @@ async def _run(
         budget=ByteBudget(_BUDGET_BYTES),
         jobs=requests.jobs,
     )
+    uploads = Uploads(
+        settings.store / UPLOADS,
+        expiry_s=settings.upload_expiry_s,
+        max_bytes=settings.max_upload_bytes,
+    )
+    uploading = Uploading(uploads, storing(intake))
     service = Service(
         holdings=holdings,
         frames=frames,
         progressive=ProgressiveSource(frames),
         served=ServedDigests(catalogue, executor=requests, blobs=blobs),
-        metadata=MetadataSource(catalogue, executor=requests),
+        metadata=MetadataSource(catalogue, executor=requests, locate=locator.local),
         executor=requests,
         intake=intake,
         inbounds=Inbounds(arrivals, root=f"{MERSEY_ROOT}/inbound") if settings.transfers else None,
         blobs=blobs,
         commitments=Commitments(catalogue, blobs),
+        resumable=ResumableUploads(uploading),
+        tus=TusUploads(uploading),
         parcels=_parcels(settings, holdings, frames, requests, blobs),
     )
     server = _server(build_app(service, origins=settings.origins))
@@ -202,6 +224,7 @@ async def _run(
                 group.create_task(builder.run()),
                 group.create_task(folders.run()),
                 group.create_task(intake.run()),
+                group.create_task(uploading.run()),
                 group.create_task(arrivals.run()),
                 group.create_task(_collect(blobs)),
                 group.create_task(_warm(requests, builds)),
@@ -274,7 +297,7 @@ class _Server(uvicorn.Server):
 def _server(app: ASGIApp) -> _Server:
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=InterimProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -19,14 +19,19 @@ from ...codecs.errors import (
     UnsupportedError,
     UsageError,
 )
+from ..archive.receiving import no_space
+from ..archive.upload_plan import Fault, UploadError
 
 __all__ = [
     "Reason",
     "RefusedError",
     "commitment_status",
     "error_response",
+    "ietf_upload_status",
     "status_of",
     "store_status",
+    "tus_result_status",
+    "tus_status",
 ]
 
 
@@ -42,6 +47,8 @@ class Reason(Enum):
     TOO_LARGE = "too large"
     UNSUPPORTED_MEDIA = "unsupported media type"
     FULL = "full"
+    FORBIDDEN = "forbidden"
+    METHOD_NOT_ALLOWED = "method not allowed"
     OUTSIDE = "outside"
     INCOMPLETE = "incomplete"
 
@@ -64,6 +71,8 @@ _REFUSALS = {
     Reason.TOO_LARGE: 413,
     Reason.UNSUPPORTED_MEDIA: 415,
     Reason.FULL: 507,
+    Reason.FORBIDDEN: 403,
+    Reason.METHOD_NOT_ALLOWED: 405,
     Reason.OUTSIDE: 416,
     Reason.INCOMPLETE: 409,
 }
@@ -84,6 +93,49 @@ def status_of(error: MerseyError) -> int:
     if isinstance(error, RefusedError):
         return _REFUSALS[error.reason]
     return next(status for kind, status in _STATUS if isinstance(error, kind))
+
+
+_UPLOAD_FAULTS: dict[Fault, int] = {
+    "unknown": 404,
+    "gone": 410,
+    "busy": 423,
+    "complete": 409,
+    "offset": 409,
+    "length": 400,
+    "excess": 413,
+    "size": 413,
+    "digest": 460,
+}
+
+
+def tus_status(error: MerseyError) -> int:
+    """The status code that answers `error` in tus (460 is its own)."""
+    if isinstance(error, UploadError):
+        return _UPLOAD_FAULTS[error.fault]
+    return _upload_failure_status(error)
+
+
+def tus_result_status(status: int) -> int:
+    """What tells in tus that a complete upload was answered with `status`.
+
+    Its clients try again on 409, and then take an upload for stored that has all its bytes.
+    """
+    return 422 if status == 409 else status
+
+
+def ietf_upload_status(error: MerseyError) -> int:
+    """The status code that answers `error` in resumable uploads of the IETF."""
+    if isinstance(error, UploadError):
+        return {"busy": 409, "excess": 400, "digest": 400}.get(
+            error.fault, _UPLOAD_FAULTS[error.fault]
+        )
+    return _upload_failure_status(error)
+
+
+def _upload_failure_status(error: MerseyError) -> int:
+    if isinstance(error, TransferError):
+        return 408
+    return 507 if no_space(error) else status_of(error)
 
 
 def store_status(*, stored: int, failed: int, warned: bool, full: bool) -> int:

@@ -7,6 +7,7 @@ it is long, the connection ends with the answer (RFC 9110 §10.1.1, RFC 9112 §9
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from contextlib import suppress
@@ -21,10 +22,11 @@ from .status import Reason, RefusedError, error_response
 from .store_response import store_response
 from .stow import receive_objects
 
-__all__ = ["answer_store"]
+__all__ = ["answer_store", "refused"]
 
 _MAX_BODY_BYTES = 1 << 42
 _READ_AWAY_BYTES = 16 << 20
+_READ_AWAY_S = 2.0
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -39,7 +41,7 @@ async def answer_store(request: Request, *, study_uid: str | None, intake: Intak
             intake=intake,
         )
     except MerseyError as error:
-        return await _refused(request, error_response(error))
+        return await refused(request, error_response(error))
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
     return store_response(report, base=base_url(request))
@@ -60,9 +62,9 @@ def _refuse_unread(request: Request, intake: Intake) -> None:
             raise RefusedError("the store has no space for it", reason=Reason.FULL)
 
 
-async def _refused(request: Request, response: Response) -> Response:
-    """`response`, once it is safe to send it."""
-    if not await _is_read_away(request):
+async def refused(request: Request, response: Response, *, read_away: bool = True) -> Response:
+    """`response`, once it is safe to send it; without `read_away` it ends the connection."""
+    if not (read_away and await _is_read_away(request)):
         response.headers["connection"] = "close"
     return response
 
@@ -71,10 +73,14 @@ async def _is_read_away(request: Request) -> bool:
     """Whether nothing of the body is left; reads the rest where that is little and on its way."""
     if "100-continue" in request.headers.get("expect", "").lower():
         return False
+    if request._stream_consumed:
+        return True  # nothing more would come, and waiting for it would not end
     left = _READ_AWAY_BYTES
-    while left > 0:
-        message = await request.receive()
-        if message["type"] != "http.request" or not message.get("more_body", False):
-            return True
-        left -= len(message.get("body", b""))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_READ_AWAY_S):
+            while left > 0:
+                message = await request.receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return True
+                left -= len(message.get("body", b""))
     return False

@@ -21,7 +21,7 @@ from .holdings import require_uid
 from .metadata_upload import MetadataUpload
 from .status import Reason, RefusedError
 
-__all__ = ["STALL_S", "StoreReport", "receive_objects"]
+__all__ = ["STALL_S", "StoreReport", "receive_objects", "storable_type"]
 
 STALL_S = 60.0
 """A client that sends nothing for so long is given up."""
@@ -66,7 +66,7 @@ async def receive_objects(
     """
     if study_uid is not None:
         require_uid(study_uid)
-    media = _media_type(content_type)
+    media = storable_type(content_type)
     pieces = _watched(stream)
     if media.media_type == _DICOM:
         results = await _receive_one(pieces, study_uid, intake)
@@ -75,7 +75,7 @@ async def receive_objects(
     return StoreReport(tuple(results), study_uid)
 
 
-def _media_type(content_type: str) -> MediaRange:
+def storable_type(content_type: str) -> MediaRange:
     """The media type of the whole; refused where it is none that can be stored."""
     found = parse_accept(content_type) if content_type.strip() else ()
     if len(found) == 1:

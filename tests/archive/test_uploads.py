@@ -191,7 +191,7 @@ def test_lengths_are_said_once(uploads: Uploads) -> None:
         upload.declare_length(8)
         assert faulty(lambda: upload.declare_length(9)) == "length"
         assert faulty(upload.complete) == "length"
-        assert faulty(lambda: upload.write(b"6789")) == "length"
+        assert faulty(lambda: upload.write(b"6789")) == "excess"
         assert upload.position == 5
     assert uploads.state(name).length_bytes == 8
 

@@ -1,0 +1,175 @@
+"""The bytes of one append on their way to the disk, in order, in bounded memory.
+
+Where they come fast they are written a MiB at a time, in a thread, while the next ones come; where
+writing is slower, the client waits. They are made durable now and then, and at the end, however
+that comes: what came in order is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ...codecs.errors import MerseyError, TransferError
+from ..archive.upload_file import UploadFile
+from ..archive.upload_plan import UploadError
+
+__all__ = ["Append", "Buffer", "Receiver", "in_thread", "to_its_end"]
+
+type Buffer = bytes | bytearray | memoryview
+
+_PIECE_BYTES = 1 << 20
+_WAITING_BYTES = 4 << 20
+_SYNC_EVERY_BYTES = 32 << 20
+_SYNC_EVERY_S = 1.0
+_STALL_S = 60.0
+
+
+class _Hasher(Protocol):
+    def update(self, data: Buffer, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+class _Crc32:
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: Buffer, /) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
+
+
+@dataclass(slots=True, eq=False)
+class Append:
+    """An append that goes on; whoever wants the upload ends it."""
+
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _limit: asyncio.Timeout | None = None
+    _stopped: bool = False
+
+    def stop(self) -> None:
+        """Have it end as soon as what is being written is written; `ended` tells."""
+        self._stopped = True
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+    async def next(self, stream: AsyncIterator[Buffer]) -> Buffer | None:
+        """The next piece; None after the last."""
+        try:
+            self._go_on()
+            async with asyncio.timeout(_STALL_S) as self._limit:
+                return await anext(stream)
+        except StopAsyncIteration:
+            return None
+        except TimeoutError:
+            self._go_on()
+            raise TransferError(f"nothing came for {_STALL_S:g} s") from None
+        finally:
+            self._limit = None
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise UploadError("another request for this upload has come", fault="busy")
+
+
+class Receiver:
+    """Writes what a stream brings behind what an upload has."""
+
+    def __init__(
+        self, upload: UploadFile, append: Append, checksum: tuple[str, bytes] | None
+    ) -> None:
+        self._upload = upload
+        self._append = append
+        algorithm, self._digest = checksum or ("", b"")
+        self._hasher = _hasher(algorithm) if algorithm else None
+        self._synced_s = time.monotonic()
+        self._writing: asyncio.Future[None] | None = None
+        self._pieces: list[Buffer] = []
+        self._is_broken = False
+
+    async def receive(self, stream: AsyncIterator[Buffer]) -> None:
+        """Append all of it; see `Uploading.append` for what it raises."""
+        try:
+            await self._receive(stream)
+        except BaseException:
+            # All that came in order is kept, but what a checksum speaks for only as a whole.
+            with suppress(MerseyError):
+                await in_thread(self._end, keep=self._hasher is None)
+            raise
+        is_right = self._hasher is None or self._hasher.digest() == self._digest
+        await in_thread(self._end, keep=is_right)
+        if not is_right:
+            raise UploadError("the bytes have another checksum than was said", fault="digest")
+
+    async def _receive(self, stream: AsyncIterator[Buffer]) -> None:
+        waiting = 0
+        try:
+            while (piece := await self._append.next(stream)) is not None:
+                self._pieces.append(piece)
+                waiting += len(piece)
+                is_idle = self._writing is None or self._writing.done()
+                if waiting >= (_PIECE_BYTES if is_idle else _WAITING_BYTES):
+                    await self._written()
+                    pieces, self._pieces, waiting = self._pieces, [], 0
+                    self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, pieces))
+        finally:
+            await self._written()  # where that fails, nothing may come behind it
+            pieces, self._pieces = self._pieces, []
+            if pieces and not self._is_broken:
+                await in_thread(self._write, pieces)
+
+    async def _written(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await to_its_end(writing)
+
+    def _write(self, pieces: list[Buffer]) -> None:
+        try:
+            self._append_pieces(pieces)
+        except BaseException:
+            self._is_broken = True
+            raise
+
+    def _append_pieces(self, pieces: list[Buffer]) -> None:
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._hasher is not None:
+            self._hasher.update(data)
+        self._upload.write(data)
+        if self._hasher is None:
+            now = time.monotonic()
+            ahead = self._upload.position - self._upload.offset_bytes
+            if ahead >= _SYNC_EVERY_BYTES or now - self._synced_s >= _SYNC_EVERY_S:
+                self._upload.sync()
+                self._synced_s = time.monotonic()
+
+    def _end(self, *, keep: bool) -> None:
+        if keep:
+            self._upload.sync()
+        else:
+            self._upload.rewind()
+
+
+def _hasher(algorithm: str) -> _Hasher:
+    return _Crc32() if algorithm == "crc32" else hashlib.new(algorithm)
+
+
+async def in_thread[**P, T](call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`call` in a thread, to its end even where this is cancelled."""
+    return await to_its_end(asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs)))
+
+
+async def to_its_end[T](future: asyncio.Future[T]) -> T:
+    """Await `future`; where that is cancelled, only after it has ended."""
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        raise
