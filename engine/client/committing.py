@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Mapping
+from io import BytesIO
 from itertools import batched
 from typing import Any
 
@@ -87,7 +88,7 @@ async def _answer(
     if body is not None:
         fields["Content-Type"] = "application/dicom+json"
     async with remote.request(
-        method, url, headers=fields, data=body, may_answer=_ANSWERS
+        method, url, headers=fields, data=body and BytesIO(body), may_answer=_ANSWERS
     ) as response:
         data = await read_bounded(response, _ANSWER_BYTES)
         status = response.status

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 from ...codecs.errors import FormatError, TransferError
@@ -221,7 +222,7 @@ class ParcelSender:
                     method,
                     url,
                     headers={"Content-Type": "application/json"},
-                    data=data,
+                    data=BytesIO(data),
                     most_bytes=_ANSWER_BYTES,
                     may_answer=frozenset({200, 201}),
                 )

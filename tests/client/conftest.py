@@ -82,8 +82,8 @@ class Wire:
 class ServerThread:
     """`mersey serve` in a thread of its own, stopped by cancelling."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
-        self._folder, self._store = folder, store
+    def __init__(self, folder: Path, store: Path, **settings: bool) -> None:
+        self._folder, self._store, self._settings = folder, store, settings
         self._ready, self._scanned = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
         self.address = ""
@@ -107,7 +107,7 @@ class ServerThread:
             self._ready.set()
 
         self._loop = asyncio.get_running_loop()
-        settings = ServeSettings((self._folder,), self._store, port=0, jobs=1)
+        settings = ServeSettings((self._folder,), self._store, port=0, jobs=1, **self._settings)
         self._task = asyncio.create_task(
             serve(
                 settings,
