@@ -47,6 +47,7 @@ async def answer_bulk_data(
             return await answer_frames(request, entry, numbers, source=source)
         value: Segment | None = _pixel_data(entry)
     else:
+        entry = await source.local(entry)
         with reading(entry):
             future = executor.submit(find_bulk, entry.path, layout, steps)
             value = await asyncio.wrap_future(future)

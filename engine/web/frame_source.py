@@ -13,6 +13,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,8 +63,11 @@ class FrameSource:
         executor: Executor,
         builder: RenditionBuilder,
         blobs: BlobStore | None = None,
+        locate: Callable[[Entry], Entry] = lambda entry: entry,
     ) -> None:
+        """`locate` gives an entry a local file; it blocks, and is called in threads."""
         self.blobs = blobs
+        self._locate = locate
         self._renditions = renditions
         self._executor = executor
         self._builder = builder
@@ -72,6 +76,16 @@ class FrameSource:
             weigh=lambda made: 256 + (len(made) if isinstance(made, bytes) else 0),
         )
         self._making: dict[tuple[str, int], asyncio.Future[bytes]] = {}
+
+    async def local(self, entry: Entry) -> Entry:
+        """`entry` with a local file for a worker, copied first where its blob is elsewhere.
+
+        Raises
+        ------
+        MerseyError
+            The blob is gone or damaged, or no copy can be written.
+        """
+        return entry if entry.path else await asyncio.to_thread(self._locate, entry)
 
     async def explicit(self, entry: Entry, indices: Sequence[int]) -> Frames:
         """The frames as Explicit VR Little Endian lays them out: slices where they lie so.
@@ -140,8 +154,10 @@ class FrameSource:
         """
 
         async def make() -> bytes:
-            with reading(entry):
-                future = submit(self._executor, work.time_limit_s, make_picture, work)
+            placed = await self.local(entry)
+            with reading(placed):
+                there = replace(work, path=placed.path)
+                future = submit(self._executor, there.time_limit_s, make_picture, there)
                 return await asyncio.wrap_future(future)
 
         return await self._once((tag, work.frame.index), make)
@@ -281,6 +297,7 @@ class FrameSource:
         assert instance.frames is not None
         assert instance.pixels is not None
         is_rearranged = target_uid == PROGRESSIVE
+        entry = await self.local(entry)
         run = FrameRun(
             path=entry.path,
             instance_uid=instance.sop_instance_uid,

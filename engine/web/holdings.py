@@ -8,11 +8,13 @@ answered with that.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from ...codecs.errors import MerseyError
+from ...codecs.errors import IntegrityError, MerseyError
+from ..archive.blobs import is_compressed
 from ..archive.bounded_cache import BoundedCache
 from ..archive.catalogue import Catalogue
 from ..archive.entry import Entry, is_uid, stamp_of
@@ -24,6 +26,7 @@ __all__ = ["Holdings", "is_current", "reading", "require_current"]
 
 _CACHE_BYTES = 16 << 20
 _GONE_KEPT = 4096
+_log = logging.getLogger(__name__)
 
 
 class Holdings:
@@ -71,7 +74,8 @@ class Holdings:
     ) -> list[Entry]:
         """The instances of a study or series, in a stable order, without those that have gone.
 
-        Without `with_files`, no blob is copied: those that have no local file come without.
+        Blobs elsewhere come without a file: slices of theirs are read in ranges. Those that are
+        compressed have a copy, without `with_files` only where there is one already.
 
         Raises
         ------
@@ -126,7 +130,7 @@ class Holdings:
         """The entry in the catalogue, after a second look at its file where that changed."""
         entry = self.catalogue.find(instance_uid)
         if entry is not None and entry.blob_key:
-            return self._local(entry)
+            return self._readable(entry)
         if entry is None or is_current(entry):
             return entry
         self._index.refresh(entry)
@@ -140,6 +144,22 @@ class Holdings:
             return entry
         return self._locator.local(entry)
 
+    def _readable(self, entry: Entry) -> Entry:
+        """`entry` such that slices are of the original: those of a compressed blob are not."""
+        return self._local(entry) if is_compressed(entry.blob_key) else self._located(entry)
+
+    def _placed(self, found: Iterable[Entry], *, with_files: bool) -> list[Entry]:
+        """Where each of `found` is; one whose blob is lost costs the others nothing."""
+        place = self._readable if with_files else self._located
+        placed = []
+        for entry in found:
+            try:
+                placed.append(place(entry))
+            except IntegrityError as error:
+                uid = entry.instance.sop_instance_uid
+                _log.warning("instance %s is left out: %s", uid, error)
+        return placed
+
     def _located(self, entry: Entry) -> Entry:
         return entry if self._locator is None else self._locator.locate(entry)
 
@@ -147,14 +167,15 @@ class Holdings:
         self, study_uid: str, series_uid: str | None, *, with_files: bool
     ) -> tuple[list[Entry], list[str]]:
         """The entries whose files are there, indexed anew where need be; the paths that are not."""
-        place = self._local if with_files else self._located
-        entries = [place(entry) for entry in self.catalogue.entries(study_uid, series_uid)]
+        held = self.catalogue.entries(study_uid, series_uid)
+        entries = self._placed(held, with_files=with_files)
         changed = [entry for entry in entries if not entry.blob_key and not is_current(entry)]
         if not changed:
             return entries, []
         for entry in changed:
             self._index.refresh(entry)
-        entries = [place(entry) for entry in self.catalogue.entries(study_uid, series_uid)]
+        held = self.catalogue.entries(study_uid, series_uid)
+        entries = self._placed(held, with_files=with_files)
         gone = [entry.path for entry in changed if not os.path.lexists(entry.path)]
         return [entry for entry in entries if is_current(entry)], gone
 
@@ -166,7 +187,9 @@ def require_uid(text: str) -> None:
 
 
 def is_current(entry: Entry) -> bool:
-    """Whether the file of `entry` is still the one that was indexed."""
+    """Whether the file of `entry` is still the one that was indexed; a blob without one is."""
+    if entry.blob_key and not entry.path:
+        return True
     try:
         return stamp_of(os.stat(entry.path)) == entry.stamp
     except (OSError, MerseyError):

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from ..archive.catalogue import Catalogue
 from ..archive.entry import Entry
 from ..archive.kept_metadata import find_kept_metadata
 from ..archive.metadata import BULK_PREFIX, make_metadata_of, unpack_all, unpack_metadata
+from ..dicom.instance import Layout
 from ..transfer.body import Body, FileStamp
 from .holdings import Holdings, is_current, require_uid
 from .requests import accepted, base_url
@@ -50,7 +51,15 @@ class Described(NamedTuple):
 class MetadataSource:
     """Metadata from the catalogue, or made now and put there."""
 
-    def __init__(self, catalogue: Catalogue, *, executor: Executor) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        executor: Executor,
+        locate: Callable[[Entry], Entry] = lambda entry: entry,
+    ) -> None:
+        """`locate` gives an entry a local file; it blocks, and is called in threads."""
+        self._locate = locate
         self._catalogue = catalogue
         self._executor = executor
 
@@ -96,9 +105,13 @@ class MetadataSource:
         return [Described(entry.uids, found[entry.uids[2]]) for entry in entries]
 
     async def _make(self, batch: Sequence[Entry]) -> list[bytes | MerseyError]:
-        sources = [(entry.path, entry.instance.layout) for entry in batch]
+        def sources() -> list[tuple[str, Layout]]:
+            placed = [entry if entry.path else self._locate(entry) for entry in batch]
+            return [(entry.path, entry.instance.layout) for entry in placed]
+
         try:
-            return await asyncio.wrap_future(self._executor.submit(make_metadata_of, sources))
+            found = await asyncio.to_thread(sources)
+            return await asyncio.wrap_future(self._executor.submit(make_metadata_of, found))
         except MerseyError as error:
             return [error] * len(batch)
 

@@ -115,7 +115,8 @@ class ProgressiveSource:
                 left_out.append((entry.instance.sop_instance_uid, failed[form.key].message))
             elif not form.key:
                 assert entry.instance.frames is not None
-                found.append(_Placed(form, entry.path, entry.instance.frames, None))
+                path = (await self._frames.local(entry)).path
+                found.append(_Placed(form, path, entry.instance.frames, None))
             else:
                 rendition = by_key[form.key]
                 assert rendition is not None

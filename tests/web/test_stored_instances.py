@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from mersey.engine.archive.directory_blobs import DirectoryBlobs
+from mersey.engine.web import server
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
@@ -131,3 +133,71 @@ def test_the_study_comes_in_parts_and_as_an_archive(archive: Any, originals: Any
     with zipfile.ZipFile(io.BytesIO(archived.body)) as file:
         assert file.testzip() is None
         assert sorted(file.read(name) for name in file.namelist()) == expected
+
+
+class Elsewhere(DirectoryBlobs):
+    """A store whose blobs are no local files."""
+
+    def path_of(self, key: str) -> None:  # type: ignore[override]
+        return None
+
+
+@pytest.fixture(scope="module")
+def remote(originals: Any, tmp_path_factory: pytest.TempPathFactory, run_server) -> Iterator[Any]:
+    """As `archive`, with the blobs elsewhere."""
+    store = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "open_blobs", lambda _, *, local: Elsewhere(local))
+        with run_server(tmp_path_factory.mktemp("nothing"), store) as client:
+            assert post(client.address, originals[1:]) == 200
+            yield client, store
+
+
+def test_an_image_elsewhere_is_read_in_ranges_and_not_copied(remote: Any, originals: Any) -> None:
+    client, store = remote
+    ct, ct_bytes, document = originals
+    raw = client.get(
+        f"{ct.url}/frames/2", "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"
+    )
+    assert raw.body == ct.samples[1].tobytes()
+    assert client.get(ct.url, "application/dicom").body == served(ct_bytes)
+    [key] = [path.name for path in (store / "blobs").rglob("*.dcm")]
+    assert not (store / "copies" / key).exists()
+    url = f"/studies/{_STUDY}/series/1.2.3.9/instances/{_PDF}"
+    assert client.get(url, "application/dicom").body == served(document)
+
+
+def test_a_frame_and_a_picture_are_made_of_an_image_elsewhere(remote: Any, originals: Any) -> None:
+    client, _ = remote
+    ct = originals[0]
+    assert client.get(f"{ct.url}/rendered", "image/jpeg").status == 200
+    accept = f"image/jphc; transfer-syntax={_HTJ2K_LOSSLESS_RPCL}"
+    assert client.get(f"{ct.url}/frames/3", accept).status == 200
+    syntax = f"application/dicom; transfer-syntax={_HTJ2K_LOSSLESS_RPCL}"
+    whole = dcmread(io.BytesIO(client.get(ct.url, syntax).body))
+    assert whole.file_meta.TransferSyntaxUID == _HTJ2K_LOSSLESS_RPCL
+
+
+def test_a_copy_that_went_is_made_again(remote: Any, originals: Any) -> None:
+    client, store = remote
+    url = f"/studies/{_STUDY}/series/1.2.3.9/instances/{_PDF}"
+    for _ in range(2):
+        assert client.get(url, "application/dicom").body == served(originals[2])
+        for copy in (store / "copies").iterdir():
+            copy.unlink()
+
+
+def test_a_lost_blob_costs_the_rest_of_its_study_nothing(remote: Any, originals: Any) -> None:
+    client, store = remote
+    [lost] = (store / "blobs").rglob("*.zst")
+    aside = lost.rename(store / "aside")
+    (store / "copies" / lost.stem).unlink(missing_ok=True)
+    try:
+        parts = client.get(
+            f"/studies/{_STUDY}", 'multipart/related; type="application/dicom"; transfer-syntax=*'
+        ).parts()
+        assert [data for _, data in parts] == [served(originals[1])]
+        url = f"/studies/{_STUDY}/series/1.2.3.9/instances/{_PDF}"
+        assert client.get(url, "application/dicom").status >= 400
+    finally:
+        aside.rename(lost)
