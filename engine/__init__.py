@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..codecs.registry import Registry
     from .client.pull_values import PullProgress, PullSettings, PullSummary
     from .client.pulling import pull
+    from .client.pushing import push
     from .client.series import open_series
     from .client.streaming import stream_series
     from .client.transcoding import transcode
@@ -62,6 +63,7 @@ __all__ = [
     "UsageError",
     "WorkerPool",
     "index_instance",
+    "push",
     "pull",
     "open_series",
     "stream_series",
@@ -95,6 +97,7 @@ _HOMES = {
     "UsageError": _ERRORS,
     "WorkerPool": ".runtime.worker_pool",
     "index_instance": ".dicom.indexing",
+    "push": ".client.pushing",
     "pull": ".client.pulling",
     "open_series": ".client.series",
     "stream_series": ".client.streaming",
