@@ -30,7 +30,7 @@ from served_store import (
 )
 from stored_files import Maker, Original
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 KILLS = 50  # of each of the four seeds; a round kills a server and up to two imports
 SEEDS = (20261124, 20261201, 20261208, 20261215)
@@ -45,6 +45,7 @@ class MixedIngest:
         self.sent: dict[str, Original] = {}
         self.acknowledged: set[str] = set()
         self.refused: Counter[int] = Counter()
+        self.was_told = threading.Event()
         shapes = [("small", 40), ("small", 1), ("small", 1), ("document", 3), ("large", 1)]
         self._threads = [
             threading.Thread(target=self._store, args=(Maker(seed + number), kind, count))
@@ -64,6 +65,7 @@ class MixedIngest:
                 return  # it was killed
             with self._lock:
                 self.acknowledged |= acknowledged_in(dataset)
+                self.was_told.set()
                 if status != 200:
                     self.refused[status] += 1
 
@@ -118,7 +120,9 @@ def test_what_was_acknowledged_survives_two_hundred_kills(tmp_path: Path, seed: 
         imports = [
             start_import(tmp_path / f"{number}.{n}", Maker(first + 8 + n), store) for n in (0, 1)
         ]
-        time.sleep(chance.uniform(0.0, 1.8))
+        if chance.random() < 0.7:  # otherwise while workers start
+            load.was_told.wait(60)
+        time.sleep(chance.uniform(0.0, 0.8))
         with_workers = chance.random() < 0.5
         steps = [partial(server.kill, with_workers=with_workers)]
         steps += [process.kill for process, _ in imports if process.poll() is None]
