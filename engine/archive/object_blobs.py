@@ -8,6 +8,7 @@ bytes that the key names, whoever was first. Only `incoming` is on this machine.
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -105,7 +106,7 @@ class ObjectBlobs:
     def quarantine(self, key: str) -> None:
         try:
             with suppress(FileNotFoundError):
-                obstore.copy(self._store, _path(key), f"quarantine/{key}")
+                obstore.copy(self._store, _path(key), f"quarantine/{key}.{uuid.uuid4().hex[:8]}")
                 obstore.delete(self._store, _path(key))
         except BaseError as error:
             raise _failure(error) from error

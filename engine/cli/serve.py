@@ -11,6 +11,7 @@ import typer
 
 from .conflict_option import ConflictOption
 from .default_store import default_store
+from .store_opening import store_folder
 from .terminal import count, printable
 
 if TYPE_CHECKING:
@@ -30,9 +31,17 @@ def command(
         typer.Argument(metavar="[FOLDER]...", help="Folders to serve, as they are."),
     ] = None,
     store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|URL",
+            help="Where what is stored is kept: a folder, or s3://BUCKET/PREFIX.",
+            show_default="~/.local/share/mersey",
+        ),
+    ] = None,
+    local: Annotated[
         Path | None,
         typer.Option(
-            help="Where the index and the renditions are kept: a cache.",
+            help="With a store elsewhere: the folder for catalogue, renditions and copies.",
             show_default="~/.local/share/mersey",
         ),
     ] = None,
@@ -52,6 +61,13 @@ def command(
             show_default="20GB, or a tenth of the disk",
         ),
     ] = None,
+    copies_size: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="How much local copies of originals may take that are compressed or elsewhere.",
+        ),
+    ] = "4GB",
     prebuild: Annotated[
         bool,
         typer.Option(
@@ -96,9 +112,12 @@ def command(
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     logging.basicConfig(level=logging.WARNING, format="mersey: %(message)s")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values of patients
+    place = store or str(default_store())
     settings = ServeSettings(
         folders=tuple(folders or ()),
-        store=store or default_store(),
+        store=store_folder(place, local),
+        blobs=place if "://" in place else None,
+        copies_bytes=parse_byte_size(copies_size),
         host=host,
         port=port,
         jobs=jobs,

@@ -64,7 +64,6 @@ __all__ = ["ServeSettings", "serve"]
 
 _BUDGET_BYTES = 96 << 20
 _BACKLOG = 2048
-_COPIES_BYTES = 4 << 30
 _WIRE_BYTES = 8 << 30
 _KEEP_ALIVE_S = 65
 _COLLECT_EVERY_S = 600.0
@@ -76,6 +75,8 @@ _log = logging.getLogger(__name__)
 class ServeSettings:
     """What to serve, and where; `origins` are whose pages may read the answers.
 
+    `store` is a local folder. `blobs` is the URL of the object store that originals are kept in;
+    without it they are in `store`. `copies_bytes` bounds the local copies of blobs.
     `catalogue` is the URL of one that servers share; without it, it is a file in `store`.
     With `watch` the folders are followed as they change.
     `on_conflict` decides what a store request comes to where a UID is taken by other bytes.
@@ -99,6 +100,8 @@ class ServeSettings:
     on_conflict: OnConflict = "reject"
     upload_expiry_s: float = 86400.0
     max_upload_bytes: int = 1 << 40
+    blobs: str | None = None
+    copies_bytes: int = 4 << 30
 
 
 async def serve(
@@ -133,7 +136,7 @@ async def serve(
         catalogue = open_catalogue(settings.store, settings.catalogue)
         stack.callback(catalogue.close)
         forget_other_folders(catalogue, settings.folders)
-        blobs = open_blobs(settings.store, local=settings.store)
+        blobs = open_blobs(settings.blobs or settings.store, local=settings.store)
         requests = stack.enter_context(WorkerPool(jobs=settings.jobs))
         builds = stack.enter_context(WorkerPool(jobs=max(1, requests.jobs - 1)))
         stack.callback(builds.shutdown, cancel_futures=True)
@@ -153,7 +156,7 @@ async def _run(
 ) -> None:
     index = FolderIndex(catalogue, settings.folders)
     renditions = RenditionStore(settings.store / "renditions")
-    locator = Locator(blobs, LocalCopies(settings.store / "copies", _COPIES_BYTES))
+    locator = Locator(blobs, LocalCopies(settings.store / "copies", settings.copies_bytes))
     builder = RenditionBuilder(
         renditions,
         executor=builds,

@@ -28,7 +28,7 @@ _PATIENCE_S = 60
 class ServedStore:
     """The server of `store`, which is a process of its own until `kill` or `stop`."""
 
-    def __init__(self, store: Path, *arguments: str) -> None:
+    def __init__(self, store: Path | str, *arguments: str) -> None:
         command = [MERSEY, "serve", "--store", str(store), "--port", "0", "--no-prebuild"]
         self.process = subprocess.Popen(
             [*command, *arguments],
