@@ -120,16 +120,15 @@ class Uploading:
 
         Whatever `stream` raises comes through, after what it brought is kept.
         """
+        state = await self.peek(name)
         if name in self._appends:
             raise UploadError("somebody else appends to this upload", fault="busy")
+        _require_offset(offset_bytes, state.offset_bytes)
         append = self._appends[name] = Append()
         try:
             upload = await _opened(self.uploads, name)
             try:
-                if offset_bytes != upload.offset_bytes:
-                    message = f"bytes from {offset_bytes}, expected from {upload.offset_bytes}"
-                    at = upload.offset_bytes
-                    raise UploadError(message, fault="offset", offset_bytes=at)
+                _require_offset(offset_bytes, upload.offset_bytes)
                 if length_bytes is not None:
                     await in_thread(upload.declare_length, length_bytes)
                 self._refuse_early(upload, content_bytes or 0)
@@ -246,6 +245,12 @@ class Uploading:
             return finished.result
         finally:
             await in_thread(upload.close)
+
+
+def _require_offset(told: int, found: int) -> None:
+    if told != found:
+        message = f"bytes from {told}, expected from {found}"
+        raise UploadError(message, fault="offset", offset_bytes=found)
 
 
 def _sha256(sources: tuple[Path, ...]) -> str:
