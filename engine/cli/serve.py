@@ -128,9 +128,48 @@ def command(
         prebuild=prebuild,
         on_conflict=on_conflict.value,
     )
+    if catalogue is None:
+        _rebuild_lost(place, settings.store, jobs)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, on_listening=_announce, on_scan=_ScanReport()))
     _say("stopped")
+
+
+def _rebuild_lost(place: str, folder: Path, jobs: int | None) -> None:
+    """Make the store's own catalogue from the blobs where it was lost, before anything is served.
+
+    Not one that servers share: it is not emptied under the others.
+    """
+    from contextlib import closing
+
+    from ..archive.blob_stores import open_blobs
+    from ..archive.catalogues import CATALOGUE_NAME, open_catalogue
+    from ..archive.rebuilding import rebuild
+    from ..runtime.worker_pool import WorkerPool
+    from .count_progress import CountProgress
+    from .store_opening import OpenStore
+
+    opened = OpenStore(place, folder, open_blobs(place, local=folder))
+    if "://" in place and not (folder / CATALOGUE_NAME).exists():
+        # None is made yet: it would look whole if we were stopped in between.
+        is_lost = next(iter(opened.blobs.keys()), None) is not None
+    else:
+        with closing(open_catalogue(folder)) as held:
+            is_lost = held.needs_rebuild
+    if not is_lost:
+        return
+    _say("the catalogue is lost or of another version: made anew from what is stored")
+    with WorkerPool(jobs=jobs) as pool, CountProgress("rebuilding") as progress:
+        done = rebuild(
+            opened.blobs,
+            folder,
+            None,
+            describe=opened.describe(pool),
+            ahead=2 * pool.jobs,
+            on_progress=progress.advance,
+        )
+        for key, message in done.unread:
+            progress.say(f"not in the catalogue: blob {key}: {message}")
 
 
 def _announce(address: str) -> None:

@@ -63,7 +63,7 @@ def test_what_was_stored_elsewhere_is_served_after_a_restart(bucket: str, tmp_pa
     local = tmp_path / "local"
     maker = Maker(5)
     originals = [maker.make(kind) for kind in ("small", "document", "large")]
-    for is_again in (False, True):
+    for is_again in (False, True, True):
         server = ServedStore(bucket, "--local", str(local), "--copies-size", "1MB")
         try:
             if not is_again:
@@ -73,6 +73,25 @@ def test_what_was_stored_elsewhere_is_served_after_a_restart(bucket: str, tmp_pa
                 assert (status, body[128:]) == (200, one.data[128:])
         finally:
             server.stop()
+        if is_again:  # then the catalogue is lost, and made of what is in the bucket
+            (local / "catalogue.sqlite").unlink(missing_ok=True)
     assert not [path for path in local.rglob("*.dcm") if path.parent.name != "copies"]
     # The document alone was copied: images are read where they are.
     assert len(list((local / "copies").iterdir())) == 1
+
+
+def test_a_lost_catalogue_is_made_of_the_blobs_before_anything_is_served(tmp_path: Path) -> None:
+    maker = Maker(6)
+    originals = [maker.make(kind) for kind in ("small", "document")]
+    server = ServedStore(tmp_path)
+    try:
+        assert server.post(originals)[0] == 200
+    finally:
+        server.stop()
+    (tmp_path / "catalogue.sqlite").unlink()
+    server = ServedStore(tmp_path)
+    try:
+        for one in originals:
+            assert server.get(url_of(one))[0] == 200
+    finally:
+        server.stop()
