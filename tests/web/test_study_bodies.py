@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import re
 import shutil
 import subprocess
+import urllib.request
 import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mersey.engine.archive.directory_blobs import DirectoryBlobs
+from mersey.engine.web import server
 from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 STUDY, SERIES = "/studies/1.2.3", "/studies/1.2.3/series/1.2.3.1"
 ZIP = "application/zip"
@@ -310,3 +316,39 @@ def test_a_study_that_has_no_archive_is_not_found(plain) -> None:
     assert client.get("/studies/9.9.9", ZIP).status == 404
     assert client.get("/studies/..", ZIP).status == 404
     assert client.get(STUDY, "application/zip; transfer-syntax=1.2.3").status == 406
+
+
+def test_what_is_elsewhere_and_not_for_the_web_is_rewritten_from_a_copy(
+    tmp_path, run_server, monkeypatch
+) -> None:
+    class Elsewhere(DirectoryBlobs):
+        """A store whose blobs are no local files."""
+
+        def path_of(self, key: str) -> None:
+            return None
+
+    monkeypatch.setattr(server, "open_blobs", lambda _, *, local: Elsewhere(local))
+    raw = Dataset()
+    raw.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66"
+    raw.SOPInstanceUID = "1.2.7.1.1"
+    raw.StudyInstanceUID, raw.SeriesInstanceUID = "1.2.7", "1.2.7.1"
+    raw.add_new(0x00291010, "OB", random.Random(1).randbytes(20_000))  # is not compressed
+    raw.file_meta = FileMetaDataset()
+    raw.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    path = tmp_path / "raw.dcm"
+    raw.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=True)
+    (tmp_path / "files").mkdir()
+    with run_server(tmp_path / "files", tmp_path / "store") as client:
+        request = urllib.request.Request(
+            f"{client.address}/dicom-web/studies",
+            data=path.read_bytes(),
+            headers={"Content-Type": "application/dicom"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as stored:
+            assert stored.status == 200
+        assert list((tmp_path / "store" / "blobs").rglob("*.dcm"))
+        archive = zipfile.ZipFile(io.BytesIO(client.get("/studies/1.2.7", ZIP).body))
+    (name,) = archive.namelist()
+    found = dcmread(io.BytesIO(archive.read(name)))
+    assert found.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert found[0x00291010].value == raw[0x00291010].value
