@@ -64,7 +64,8 @@ class Measured:
 class Row:
     """One operation and what each contender took for it.
 
-    `unit` is ``MB/s`` (of `work` MB), ``/s`` (of `work` operations), ``ms`` or ``s``.
+    `unit` is ``MB/s`` (of `work` MB), ``/s`` (of `work` operations), ``ms``, ``s``, or ``x``
+    for a trial that returns how many times as much as needed it took.
     """
 
     operation: str
@@ -76,11 +77,11 @@ class Row:
     def figure(self, name: str) -> float | None:
         """The figure of one contender in the row's unit."""
         found = self.measured.get(name)
-        if found is None or not found.seconds:
+        if found is None or not found.seconds or found.refused:
             return None
         if self.unit == "ms":
             return found.median_s * 1e3
-        if self.unit == "s":
+        if self.unit in ("s", "x"):
             return found.median_s
         return self.work / found.median_s
 
@@ -89,7 +90,7 @@ class Row:
         ours, theirs = self.figure(name), self.figure(other)
         if ours is None or theirs is None:
             return None
-        return theirs / ours if self.unit in ("ms", "s") else ours / theirs
+        return theirs / ours if self.unit in ("ms", "s", "x") else ours / theirs
 
 
 def cpu_seconds(process_id: int) -> float:
@@ -158,7 +159,7 @@ def _one(
         else:
             own = trial()
     except (AssertionError, OSError, RuntimeError, subprocess.SubprocessError) as error:
-        measured.refused = str(error)[:80] or type(error).__name__
+        measured.refused = " ".join(str(error).split())[:80] or type(error).__name__
         return
     whole = time.perf_counter() - started
     spent[contender.name] += whole

@@ -1,6 +1,6 @@
 """Rows about files: transcoding the long image, and J2K made progressive.
 
-The tools that know no DICOM get the frames as 16-bit PGM files, two tools at a time, and their
+The tools that know no DICOM get the frames as 16-bit PGM files, a process a frame, and their
 time holds no DICOM at all. Every result is decoded by another implementation and compared.
 """
 
@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -29,20 +29,31 @@ _MERSEY = str(Path(sys.executable).with_name("mersey"))
 _J2K_FRAMES = 100
 
 
-def file_rows(data: Data, work: Path) -> list[Row]:
+def file_rows(data: Data, work: Path) -> Iterator[Row]:
     """Whole commands over whole files, start-up included."""
-    return [_transcode(data, work), _verified(data, work), _progressive(data, work)]
+    for jobs in _jobs():
+        yield _transcode(data, work, jobs)
+    yield _verified(data, work)
+    yield _progressive(data, work)
 
 
-def _transcode(data: Data, work: Path) -> Row:
+def _jobs() -> list[int]:
+    """How many at a time: one, twice as many, and so on while there are cores."""
+    cores = len(os.sched_getaffinity(0))
+    return [1 << power for power in range(cores.bit_length())]
+
+
+def _transcode(data: Data, work: Path, jobs: int) -> Row:
     pgms = _pgms(data, work / "pgm")
     contenders = [
         Contender(
-            "mersey", _mersey(data, work, "--to", "htj2k-rpcl", "--verify", "off"), os.getpid()
+            "mersey",
+            _mersey(data, work, "--to", "htj2k-rpcl", "--verify", "off", "--jobs", str(jobs)),
+            os.getpid(),
         ),
         Contender("gdcmconv (J2K)", _gdcmconv(data, work), os.getpid()),
         Contender(
-            "ojph_compress x2",
+            f"ojph_compress x{jobs}",
             _tool(
                 data,
                 pgms,
@@ -57,23 +68,24 @@ def _transcode(data: Data, work: Path) -> Row:
                     "-prog_order",
                     "RPCL",
                 ],
+                jobs,
             ),
             os.getpid(),
         ),
         Contender(
-            "opj_compress x2",
-            _tool(data, pgms, ["opj_compress", "-i", "{}", "-o", "{}.j2k"]),
+            f"opj_compress x{jobs}",
+            _tool(data, pgms, ["opj_compress", "-i", "{}", "-o", "{}.j2k"], jobs),
             os.getpid(),
         ),
         Contender(
-            "grk_compress x2 (J2K)",
-            _tool(data, pgms, ["grk_compress", "-i", "{}", "-o", "{}.j2k", "-H", "1"]),
+            f"grk_compress x{jobs} (J2K)",
+            _tool(data, pgms, ["grk_compress", "-i", "{}", "-o", "{}.j2k", "-H", "1"], jobs),
             os.getpid(),
         ),
-        Contender("codec in memory", lambda: _in_memory(data)),
+        Contender("codec in memory", lambda: _in_memory(data, jobs)),
     ]
     return compare(
-        "transcode 157 MB to HTJ2K, file to file, not verified",
+        f"transcode 157 MB to HTJ2K, file to file, not verified, {_told(jobs)}",
         contenders,
         unit="MB/s",
         work=data.pixel_bytes / 1e6,
@@ -85,10 +97,10 @@ def _transcode(data: Data, work: Path) -> Row:
 def _verified(data: Data, work: Path) -> Row:
     contenders = [
         Contender("mersey", _mersey(data, work, "--to", "htj2k-rpcl"), os.getpid()),
-        Contender("codec in memory", lambda: _in_memory(data)),
+        Contender("codec in memory", lambda: _in_memory(data, len(os.sched_getaffinity(0)))),
     ]
     return compare(
-        "the same, every frame decoded by another decoder and compared",
+        "the same on all cores, every frame decoded by another decoder and compared",
         contenders,
         unit="MB/s",
         work=data.pixel_bytes / 1e6,
@@ -157,8 +169,8 @@ def _gdcmconv(data: Data, work: Path) -> Callable[[], float]:
     return trial
 
 
-def _tool(data: Data, pgms: list[Path], command: list[str]) -> Callable[[], float]:
-    """The tool over all frames, two at a time by xargs."""
+def _tool(data: Data, pgms: list[Path], command: list[str], jobs: int) -> Callable[[], float]:
+    """The tool over all frames, `jobs` at a time by xargs."""
 
     def trial() -> float:
         if shutil.which(command[0]) is None:
@@ -166,7 +178,7 @@ def _tool(data: Data, pgms: list[Path], command: list[str]) -> Callable[[], floa
         names = "\n".join(str(path) for path in pgms)
         started = time.perf_counter()
         subprocess.run(
-            ["xargs", "-P", "2", "-I", "{}", *command],
+            ["xargs", "-P", str(jobs), "-I", "{}", *command],
             input=names.encode(),
             check=True,
             stdout=subprocess.DEVNULL,
@@ -183,9 +195,12 @@ def _tool(data: Data, pgms: list[Path], command: list[str]) -> Callable[[], floa
     return trial
 
 
-def _in_memory(data: Data) -> float:
-    cores = len(os.sched_getaffinity(0))
-    rate = limit_mb_per_s(data.frames, bits=12, repeats=2, processes=cores)
+def _told(jobs: int) -> str:
+    return "one core" if jobs == 1 else f"{jobs} cores"
+
+
+def _in_memory(data: Data, jobs: int) -> float:
+    rate = limit_mb_per_s(data.frames, bits=12, repeats=2, processes=jobs)
     return data.pixel_bytes / 1e6 / rate
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from client import EXPLICIT, HTJ2K, latency, requests_per_second
@@ -18,13 +18,12 @@ _FRAME_COUNTS = (1, 10, 100, 1000)
 _CONNECTIONS = (1, 4, 16, 64, 256)
 
 
-def frame_rows(data: Data, work: Path) -> list[Row]:
+def frame_rows(data: Data, work: Path) -> Iterator[Row]:
     """What a frame costs, raw and compressed, of one long image and of a series."""
     raw = work / "raw"
     raw.mkdir(exist_ok=True)
     for index in (0, 299):
         (raw / f"{index + 1}.raw").write_bytes(data.frames[index].tobytes())
-    rows = []
     with (
         Orthanc(work) as orthanc,
         Mersey(work, data.enhanced.parent, data.series[0].parent) as mersey,
@@ -37,87 +36,73 @@ def frame_rows(data: Data, work: Path) -> list[Row]:
         for number in (1, 300):
             path = f"{enhanced}/frames/{number}"
             check = _contains(data.frames[number - 1].tobytes())
-            rows.append(
-                compare(
-                    f"raw frame {number} of 300, one image, p50",
-                    [_latency(server, [path], check) for server in servers]
-                    + [_latency(nginx, [f"/{number}.raw"], check)],
-                    unit="ms",
-                )
-            )
-        any_frame = _longer_than(data.frames[0].nbytes)
-        rows.append(
-            compare(
-                "raw frame of a series, p50",
-                [
-                    _latency(server, [f"{path}/frames/1" for path in slices[:_REPEATS]], any_frame)
-                    for server in servers
-                ]
-                + [_latency(nginx, ["/1.raw"], any_frame)],
+            yield compare(
+                f"raw frame {number} of 300, one image, p50",
+                [_latency(server, [path], check) for server in servers]
+                + [_latency(nginx, [f"/{number}.raw"], check)],
                 unit="ms",
             )
+        any_frame = _longer_than(data.frames[0].nbytes)
+        yield compare(
+            "raw frame of a series, p50",
+            [
+                _latency(server, [f"{path}/frames/1" for path in slices[:_REPEATS]], any_frame)
+                for server in servers
+            ]
+            + [_latency(nginx, ["/1.raw"], any_frame)],
+            unit="ms",
         )
-        rows.append(
-            _throughput(
-                "raw frames of one image, 16 connections",
-                servers,
-                nginx,
-                f"{enhanced}/frames/150",
-                EXPLICIT,
-                16,
-            )
+        yield _throughput(
+            "raw frames of one image, 16 connections",
+            servers,
+            nginx,
+            f"{enhanced}/frames/150",
+            EXPLICIT,
+            16,
         )
-        rows.append(
-            _throughput(
-                "raw frames of a series, 16 connections",
-                servers,
-                nginx,
-                f"{slices[150]}/frames/1",
-                EXPLICIT,
-                16,
-            )
+        yield _throughput(
+            "raw frames of a series, 16 connections",
+            servers,
+            nginx,
+            f"{slices[150]}/frames/1",
+            EXPLICIT,
+            16,
         )
         compressed = _longer_than(10_000)
         for what, paths in (
             ("one image", [f"{enhanced}/frames/{number}" for number in (7, 100, 300)]),
             ("a series", [f"{path}/frames/1" for path in slices[:10]]),
         ):
-            rows.append(
-                compare(
-                    f"compressed frame of {what}, p50 (HTJ2K; Orthanc: J2K)",
-                    [
-                        _latency(mersey, paths, compressed, accept=HTJ2K),
-                        _latency(orthanc, paths, compressed, accept=J2K),
-                    ],
-                    unit="ms",
-                    rounds=3,
-                )
+            yield compare(
+                f"compressed frame of {what}, p50 (HTJ2K; Orthanc: J2K)",
+                [
+                    _latency(mersey, paths, compressed, accept=HTJ2K),
+                    _latency(orthanc, paths, compressed, accept=J2K),
+                ],
+                unit="ms",
+                rounds=3,
             )
-    return rows
 
 
-def scaling_rows(data: Data, work: Path) -> list[Row]:
+def scaling_rows(data: Data, work: Path) -> Iterator[Row]:
     """The cost of a frame against how many there are, and of many connections."""
-    rows = []
     for count in _FRAME_COUNTS:
         image = data.enhanced_of(count)
         path = f"{uids_of(image).path}/frames/{count}"
         check = _contains(data.frames[(count - 1) % 300].tobytes())
         with Orthanc(work / f"o{count}") as orthanc, Mersey(work, image.parent) as mersey:
             orthanc.upload([image])
-            rows.append(
-                compare(
-                    f"raw frame, the last of {count}, p50",
-                    [_latency(server, [path], check) for server in (mersey, orthanc)],
-                    unit="ms",
-                    rounds=3,
-                )
+            yield compare(
+                f"raw frame, the last of {count}, p50",
+                [_latency(server, [path], check) for server in (mersey, orthanc)],
+                unit="ms",
+                rounds=3,
             )
     with Orthanc(work) as orthanc, Mersey(work, data.series[0].parent) as mersey:
         orthanc.upload(data.series)
         path = f"{uids_of(data.series[150]).path}/frames/1"
-        rows += [
-            _throughput(
+        for connections in _CONNECTIONS:
+            yield _throughput(
                 f"raw frames of a series, {connections} connections",
                 (mersey, orthanc),
                 None,
@@ -125,9 +110,6 @@ def scaling_rows(data: Data, work: Path) -> list[Row]:
                 EXPLICIT,
                 connections,
             )
-            for connections in _CONNECTIONS
-        ]
-    return rows
 
 
 def _latency(

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pydicom
@@ -23,9 +23,8 @@ _JSON = "application/dicom+json"
 _STUDIES = 1000
 
 
-def retrieve_rows(data: Data, work: Path) -> list[Row]:
+def retrieve_rows(data: Data, work: Path) -> Iterator[Row]:
     """A study of 300 instances, and one of a single long instance."""
-    rows = []
     for name, paths in (
         ("study of 300 instances", data.series),
         ("one image of 300 frames", [data.enhanced]),
@@ -49,25 +48,21 @@ def retrieve_rows(data: Data, work: Path) -> list[Row]:
 
                 return Contender(server.name, trial, server.process_id)
 
-            rows.append(
-                compare(
-                    f"retrieve a {name}",
-                    [of(mersey, study), of(orthanc, study), of(nginx, "/study.bin")],
-                    unit="MB/s",
-                    work=data.pixel_bytes / 1e6,
-                )
+            yield compare(
+                f"retrieve a {name}",
+                [of(mersey, study), of(orthanc, study), of(nginx, "/study.bin")],
+                unit="MB/s",
+                work=data.pixel_bytes / 1e6,
             )
-    return rows
 
 
-def stow_rows(data: Data, work: Path) -> list[Row]:
+def stow_rows(data: Data, work: Path) -> Iterator[Row]:
     """Storing: 300 in one request, 300 at four connections, one of 157 MB."""
     cases: tuple[tuple[str, list[Path], Callable[[Server, list[Path]], None]], ...] = (
         ("STOW of 300 instances, one request", data.series, stow),
         ("STOW of 300 instances, 300 requests, 4 connections", data.series, _at_four_connections),
         ("STOW of one image of 300 frames", [data.enhanced], stow),
     )
-    rows = []
     counter = itertools.count()
     with Orthanc(work / "stow") as orthanc, Mersey(work) as mersey:
         for operation, paths, send in cases:
@@ -92,22 +87,18 @@ def stow_rows(data: Data, work: Path) -> list[Row]:
 
                 return Contender(server.name, trial, server.process_id)
 
-            rows.append(
-                compare(
-                    operation,
-                    [of(mersey), of(orthanc)],
-                    unit="MB/s",
-                    work=data.pixel_bytes / 1e6,
-                    note="Orthanc 1.10 syncs by default only its index",
-                )
+            yield compare(
+                operation,
+                [of(mersey), of(orthanc)],
+                unit="MB/s",
+                work=data.pixel_bytes / 1e6,
+                note="Orthanc 1.10 syncs by default only its index",
             )
-    return rows
 
 
-def query_rows(data: Data, work: Path) -> list[Row]:
+def query_rows(data: Data, work: Path) -> Iterator[Row]:
     """Searches among 1,000 studies, metadata and a rendered picture."""
     small = _small_studies(work / "small")
-    rows = []
     with (
         Orthanc(work / "query") as orthanc,
         Mersey(work, small[0].parent, data.series[0].parent, data.enhanced.parent) as mersey,
@@ -131,36 +122,31 @@ def query_rows(data: Data, work: Path) -> list[Row]:
             ),
             ("metadata of an image of 300 frames", f"{enhanced.path}/metadata", 1),
         ):
-            rows.append(
-                compare(
-                    f"{operation}, p50",
-                    [_asked(server, path, _json_of(count), accept=_JSON) for server in servers]
-                    + (_tools(operation, data, work)),
-                    unit="ms",
-                    rounds=3,
-                )
+            yield compare(
+                f"{operation}, p50",
+                [_asked(server, path, _json_of(count), accept=_JSON) for server in servers]
+                + (_tools(operation, data, work)),
+                unit="ms",
+                rounds=3,
             )
         for name, path in (
             ("a slice", series.path),
             ("an image of 300 frames", f"{enhanced.path}/frames/150"),
         ):
-            rows.append(
-                compare(
-                    f"rendered 256x256 of {name}, p50",
-                    [
-                        _asked(
-                            server,
-                            f"{path}/rendered?viewport=256,256",
-                            _is_jpeg,
-                            accept="image/jpeg",
-                        )
-                        for server in servers
-                    ],
-                    unit="ms",
-                    rounds=3,
-                )
+            yield compare(
+                f"rendered 256x256 of {name}, p50",
+                [
+                    _asked(
+                        server,
+                        f"{path}/rendered?viewport=256,256",
+                        _is_jpeg,
+                        accept="image/jpeg",
+                    )
+                    for server in servers
+                ],
+                unit="ms",
+                rounds=3,
             )
-    return rows
 
 
 def _tools(operation: str, data: Data, work: Path) -> list[Contender]:

@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -21,16 +21,18 @@ from measure import Row
 from namespace import enter_private_network
 from rows_files import file_rows
 from rows_frames import frame_rows, scaling_rows
+from rows_link import link_rows
 from rows_studies import query_rows, retrieve_rows, stow_rows
-from table import as_json, as_markdown, plot
+from table import as_json, as_line, as_markdown, plot
 
-_GROUPS: dict[str, Callable[[Data, Path], list[Row]]] = {
+_GROUPS: dict[str, Callable[[Data, Path], Iterator[Row]]] = {
     "files": file_rows,
     "frames": frame_rows,
     "retrieve": retrieve_rows,
     "stow": stow_rows,
     "query": query_rows,
     "scaling": scaling_rows,
+    "link": link_rows,
 }
 
 
@@ -53,7 +55,10 @@ def main() -> int:
         for name in options.only:
             work = _made(Path(temporary) / name)
             print(f"{name} …", file=sys.stderr, flush=True)
-            found = _GROUPS[name](data, work)
+            found = []
+            for row in _GROUPS[name](data, work):
+                print(f"  {as_line(row)}", file=sys.stderr, flush=True)
+                found.append(row)
             print(as_markdown(found), flush=True)
             rows += found
     if options.json:

@@ -13,7 +13,7 @@ from typing import Any
 
 from measure import Measured, Row
 
-__all__ = ["as_json", "as_markdown", "machine", "plot"]
+__all__ = ["as_json", "as_line", "as_markdown", "machine", "plot"]
 
 LIMITS = ("nginx", "codec in memory", "disk", "link", "memory")
 """Contenders that are not peers but what the machine can give."""
@@ -27,6 +27,11 @@ def as_markdown(rows: Sequence[Row]) -> str:
     ]
     lines += [_line(row) for row in rows]
     return "\n".join(lines)
+
+
+def as_line(row: Row) -> str:
+    """One row in short: what each contender reached."""
+    return f"{row.operation}: " + ", ".join(f"{name} {_figure(row, name)}" for name in row.measured)
 
 
 def _line(row: Row) -> str:
@@ -46,7 +51,7 @@ def _line(row: Row) -> str:
         ),
         _both(row, peer, lambda found: found.cpu_seconds and f"{found.cpu_seconds:.2f}", "s"),
     ]
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
 def _best_peer(row: Row) -> str | None:
@@ -55,7 +60,7 @@ def _best_peer(row: Row) -> str | None:
     able = [name for name in peers if row.figure(name) is not None]
     if able:
         return min(able, key=lambda name: row.ratio("mersey", name) or 0.0)
-    return peers[0] if peers else None
+    return max(peers, key=lambda name: bool(row.measured[name].refused), default=None)
 
 
 def _figure(row: Row, name: str) -> str:
