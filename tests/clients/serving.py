@@ -60,6 +60,12 @@ class Server:
             self._process.kill()
             self._process.wait()
 
+    def kill(self) -> None:
+        """End it without a word, as a crash does; `start` begins it again."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def restart(self) -> None:
         self.stop()
         self.start()
