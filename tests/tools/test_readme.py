@@ -34,7 +34,8 @@ def _mersey_commands(readme: str) -> set[tuple[str, tuple[str, ...]]]:
         for line in re.findall(r"^(?:\$ )?mersey (.+)$", block, re.M):
             command, *words = re.sub(r"^(codestream|store|bench) (\w+)", r"\1/\2", line).split()
             shown.add((command, tuple(word for word in words if word.startswith("--"))))
-    for row in re.findall(r"^\| `mersey ((?:codestream|store|bench) \w+|\w+)[^|]*\|(.*)\|$", readme, re.M):
+    row_of = r"^\| `mersey ((?:codestream|store|bench) \w+|\w+)[^|]*\|(.*)\|$"
+    for row in re.findall(row_of, readme, re.M):
         shown.add((row[0].replace(" ", "/"), tuple(re.findall(r"--[a-z-]+", row[1]))))
     return shown
 
