@@ -90,7 +90,7 @@ class Receiver:
         self._append = append
         algorithm, self._digest = checksum or ("", b"")
         self._hasher = _hasher(algorithm) if algorithm else None
-        self._synced_s = time.monotonic()
+        self._synced_s = self._begun_s = time.monotonic()
         self._writing: asyncio.Future[None] | None = None
         self._pieces: list[Buffer] = []
         self._is_broken = False
@@ -115,9 +115,9 @@ class Receiver:
             while (piece := await self._append.next(stream)) is not None:
                 self._pieces.append(piece)
                 waiting += len(piece)
-                is_idle = self._writing is None or self._writing.done()
-                if waiting >= (_PIECE_BYTES if is_idle else _WAITING_BYTES):
+                if self._is_time(waiting):
                     await self._written()
+                    self._begun_s = time.monotonic()
                     pieces, self._pieces, waiting = self._pieces, [], 0
                     self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, pieces))
         finally:
@@ -125,6 +125,12 @@ class Receiver:
             pieces, self._pieces = self._pieces, []
             if pieces and not self._is_broken:
                 await in_thread(self._write, pieces)
+
+    def _is_time(self, waiting_bytes: int) -> bool:
+        """Whether to write what waits: it is much, or has waited for long."""
+        if self._writing is not None and not self._writing.done():
+            return waiting_bytes >= _WAITING_BYTES
+        return waiting_bytes >= _PIECE_BYTES or time.monotonic() - self._begun_s >= _SYNC_EVERY_S
 
     async def _written(self) -> None:
         writing, self._writing = self._writing, None
