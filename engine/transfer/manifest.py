@@ -38,7 +38,7 @@ MAX_MANIFEST_BYTES = 4 << 20
 _MAX_BYTES = 1 << 48
 _VERSION = 1
 _FORMS = frozenset(get_args(WireForm.__value__))
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(?:\.[0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
