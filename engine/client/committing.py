@@ -11,7 +11,7 @@ from itertools import batched
 from typing import Any
 
 from ...codecs.errors import FormatError, TransferError
-from .connections import tried_again
+from .connections import Connections
 from .remote import RefusedByPeerError, Remote, read_bounded
 
 __all__ = ["commit"]
@@ -23,7 +23,9 @@ _SLOWEST_S = 10.0
 _ANSWERS = frozenset({200, 202, 409})
 
 
-async def commit(remote: Remote, classes: Mapping[str, str], failed: dict[str, str]) -> int | None:
+async def commit(
+    remote: Remote, connections: Connections, classes: Mapping[str, str], failed: dict[str, str]
+) -> int | None:
     """How many of the instances are committed; those that are not are put into `failed`.
 
     Parameters
@@ -44,7 +46,7 @@ async def commit(remote: Remote, classes: Mapping[str, str], failed: dict[str, s
     committed = 0
     for some in batched(classes.items(), _AT_ONCE):
         try:
-            found = await _asked(remote, dict(some))
+            found = await _asked(remote, connections, dict(some))
         except RefusedByPeerError as error:
             if error.is_passing:
                 raise
@@ -57,7 +59,9 @@ async def commit(remote: Remote, classes: Mapping[str, str], failed: dict[str, s
     return committed
 
 
-async def _asked(remote: Remote, classes: Mapping[str, str]) -> tuple[set[str], dict[str, int]]:
+async def _asked(
+    remote: Remote, connections: Connections, classes: Mapping[str, str]
+) -> tuple[set[str], dict[str, int]]:
     """The committed ones, and the failed ones with their reasons."""
     transaction = f"2.25.{uuid.uuid4().int}"
     url = f"{remote.address.base}/commitment-requests/{transaction}"
@@ -69,14 +73,14 @@ async def _asked(remote: Remote, classes: Mapping[str, str]) -> tuple[set[str], 
         for uid, class_uid in classes.items()
     ]
     body = json.dumps({"00081199": {"vr": "SQ", "Value": items}}).encode()
-    found = await tried_again(lambda: _answer(remote, "POST", url, body))
+    found = await connections.tried(lambda: _answer(remote, "POST", url, body))
     delay_s = 0.5
     for _ in range(_MOST_POLLS):
         if found is not None:
             return found
         await asyncio.sleep(delay_s)
         delay_s = min(2 * delay_s, _SLOWEST_S)
-        found = await tried_again(lambda: _answer(remote, "GET", url, None))
+        found = await connections.tried(lambda: _answer(remote, "GET", url, None))
     raise TransferError("the archive did not come to an end with Storage Commitment")
 
 

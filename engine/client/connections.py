@@ -167,17 +167,29 @@ class Connections:
         """Call ``move(piece)`` until it succeeds, or fails for good."""
 
         def failed(error: TransferError) -> None:
-            self.failures += 1
             self.concurrency.failed()
-            self._on_failure(error)
+            self._failed(error)
 
-        await tried_again(
-            lambda: move(piece),
+        await self.tried(lambda: move(piece), on_failure=failed)
+
+    async def tried[T](
+        self,
+        call: Callable[[], Awaitable[T]],
+        *,
+        on_failure: Callable[[TransferError], None] | None = None,
+    ) -> T:
+        """The result of `call`, tried as all here is; for what says nothing of the speed."""
+        return await tried_again(
+            call,
             backoff=self._backoff,
             chance=self._chance,
             sleep=self._sleep,
-            on_failure=failed,
+            on_failure=on_failure or self._failed,
         )
+
+    def _failed(self, error: TransferError) -> None:
+        self.failures += 1
+        self._on_failure(error)
 
 
 async def tried_again[T](

@@ -17,7 +17,7 @@ from ..archive.entry import Entry
 from ..transfer.digest_fields import digest_field
 from ..transfer.ranges import ByteRange
 from .chunking import plan_chunks
-from .connections import Connections, tried_again
+from .connections import Connections
 from .push_parcels import OutgoingParcel
 from .push_report import PushReport
 from .rates import RateLimit
@@ -30,6 +30,7 @@ _ANSWER_BYTES = 64 << 20
 _PIECE_BYTES = 256 << 10
 _MOST_ROUNDS = 8
 _MOST_LOST = 5
+_MOST_REFUSED = 3
 _FIRST_PROBE, _SECOND_PROBE = 1_000, 18_000
 _SOON_S = 0.2
 
@@ -135,14 +136,16 @@ class ParcelSender:
                 report.failed[entry.uids[2]] = "the other end cannot read it"
 
     async def _begin(self, parcel: OutgoingParcel) -> dict[str, Any]:
-        state = await self._json("POST", self._root, parcel.manifest.to_json())
+        manifest = parcel.manifest.to_json()
+        own = hashlib.sha256(manifest).hexdigest()
+        state = await self._json("POST", self._root, manifest, is_right=lambda it: it["id"] == own)
         try:
             length = parcel.manifest.length_bytes
             missing = [ByteRange(int(start), int(stop)) for start, stop in state["missing"]]
             if not all(0 <= one.start < one.stop <= length for one in missing):
                 raise FormatError("the other end misses what there is not")
             return {
-                "id": str(state["id"]),
+                "id": own,
                 "missing": missing,
                 "outcomes": {str(kind): int(n) for kind, n in state["outcomes"].items()},
                 "damaged": [int(one) for one in state["damaged"] if 0 <= one < len(parcel.entries)],
@@ -213,10 +216,21 @@ class ParcelSender:
                     raise TransferError("the archive is full")
                 return None
 
-        return await tried_again(ask)
+        return await self._connections.tried(ask)
 
-    async def _json(self, method: str, url: str, data: bytes) -> Any:
+    async def _json(
+        self,
+        method: str,
+        url: str,
+        data: bytes,
+        *,
+        is_right: Callable[[Any], bool] = lambda _: True,
+    ) -> Any:
+        """The answer, where it `is_right`. A question that the wire changed is asked again."""
+        refused = 0
+
         async def ask() -> Any:
+            nonlocal refused
             try:
                 answer = await self._remote.read(
                     method,
@@ -226,11 +240,19 @@ class ParcelSender:
                     most_bytes=_ANSWER_BYTES,
                     may_answer=frozenset({200, 201}),
                 )
-                return json.loads(answer)
-            except ValueError as error:
+                found = json.loads(answer)
+                if not is_right(found):
+                    raise TransferError("the other end understood another question")
+                return found
+            except RefusedByPeerError as error:
+                refused += error.status == 400
+                if error.status == 400 and refused < _MOST_REFUSED:
+                    raise TransferError(error.message) from error
+                raise
+            except (ValueError, LookupError, TypeError) as error:
                 raise TransferError("an answer of the other end is no JSON") from error
 
-        return await tried_again(ask)
+        return await self._connections.tried(ask)
 
 
 async def _each(chunks: Any) -> AsyncIterator[ByteRange]:

@@ -168,7 +168,9 @@ class _Push:
                     for one in study
                     if one.uids[2] in report.arrived
                 }
-                report.commitment = await commit(self._remote, classes, report.failed)
+                report.commitment = await commit(
+                    self._remote, self._connections, classes, report.failed
+                )
         report.seconds = time.monotonic() - self._begun_s
         report.sent_bytes = self._progress.sent_bytes
         report.tries_again = self._connections.failures
