@@ -15,6 +15,7 @@ __all__ = ["frame_rows", "scaling_rows"]
 J2K = 'multipart/related; type="image/jp2"; transfer-syntax=1.2.840.10008.1.2.4.90'
 _REPEATS = 30
 _FRAME_COUNTS = (1, 10, 100, 1000)
+_MANY_FRAMES = 10_000
 _CONNECTIONS = (1, 4, 16, 64, 256)
 
 
@@ -86,15 +87,19 @@ def frame_rows(data: Data, work: Path) -> Iterator[Row]:
 
 def scaling_rows(data: Data, work: Path) -> Iterator[Row]:
     """The cost of a frame against how many there are, and of many connections."""
-    for count in _FRAME_COUNTS:
-        image = data.enhanced_of(count)
+    images = [(count, data.enhanced_of(count), data.frames, "") for count in _FRAME_COUNTS]
+    # 10,000 of 512 x 512 do not fit the 4 GiB that Pixel Data may have.
+    small = data.enhanced_small(_MANY_FRAMES)
+    images.append((_MANY_FRAMES, small, data.small, " of 128x128"))
+    for count, image, frames, size in images:
         path = f"{uids_of(image).path}/frames/{count}"
-        check = _contains(data.frames[(count - 1) % 300].tobytes())
+        check = _contains(frames[(count - 1) % len(frames)].tobytes())
+        repeats = _REPEATS if count <= 100 else 3
         with Orthanc(work / f"o{count}") as orthanc, Mersey(work, image.parent) as mersey:
             orthanc.upload([image])
             yield compare(
-                f"raw frame, the last of {count}, p50",
-                [_latency(server, [path], check) for server in (mersey, orthanc)],
+                f"raw frame, the last of {count:,}{size}, p50",
+                [_latency(server, [path], check, repeats=repeats) for server in (mersey, orthanc)],
                 unit="ms",
                 rounds=3,
             )
@@ -113,9 +118,14 @@ def scaling_rows(data: Data, work: Path) -> Iterator[Row]:
 
 
 def _latency(
-    server: Server, paths: Sequence[str], check: Callable[[bytes], None], *, accept: str = EXPLICIT
+    server: Server,
+    paths: Sequence[str],
+    check: Callable[[bytes], None],
+    *,
+    accept: str = EXPLICIT,
+    repeats: int = _REPEATS,
 ) -> Contender:
-    repeated = [path for path in paths for _ in range(max(_REPEATS // len(paths), 1))]
+    repeated = [path for path in paths for _ in range(max(repeats // len(paths), 1))]
 
     def trial() -> float:
         return latency(server, repeated, check, Accept=accept)

@@ -89,6 +89,25 @@ class Mersey(_Process):
         command = [str(Path(sys.executable).with_name("mersey")), "serve", *map(str, folders)]
         command += ["--store", str(self.store), "--port", str(port)]
         super().__init__(command, port=port, log=work / "mersey.log")
+        count = sum(1 for folder in folders for _ in folder.rglob("*.dcm"))
+        if count:
+            self._await_instances(count)
+
+    def _await_instances(self, count: int) -> None:
+        """Wait until the folders are indexed: peers have theirs before they are asked, too."""
+        deadline = time.monotonic() + _PATIENCE_S
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_S)
+        try:
+            while time.monotonic() < deadline:
+                connection.request("GET", f"{self.root}/instances?limit=1&offset={count - 1}")
+                response = connection.getresponse()
+                body = response.read()
+                if response.status == 200 and json.loads(body):
+                    return
+                time.sleep(0.05)
+        finally:
+            connection.close()
+        raise TimeoutError(f"{count} instances were not indexed within {_PATIENCE_S} s")
 
 
 class Orthanc(_Process):
