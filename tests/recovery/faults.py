@@ -1,0 +1,90 @@
+"""The table of faults that transfers met, and the moments at which processes are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from mersey.engine.client.link import Link
+from served_store import ServedStore, blob_sha256, rows_of
+from stored_files import Original
+
+__all__ = ["Faults", "ReturningServer", "lost_of", "moment"]
+
+_LOOK_S = 0.002
+
+
+@dataclass(slots=True)
+class Faults:
+    """A line of the table."""
+
+    kind: str
+    count: int = 0
+    resumed: int = 0
+    lost: int = 0
+    twice_bytes: int = 0
+    cuts: int = 0
+    flips: int = 0
+
+    def passed(self, link: Link, once_bytes: int, *, kills: int, may_bytes: int) -> None:
+        """Count a transfer over `link`; AssertionError where more travelled twice than may."""
+        twice = max(0, link.up.passed_bytes - once_bytes)
+        assert twice <= may_bytes, (twice, may_bytes, kills)
+        self.count += kills
+        self.resumed += 1
+        self.twice_bytes += twice
+        self.cuts += link.up.cuts
+        self.flips += link.up.flips
+
+    def show(self) -> None:
+        a_fault = self.twice_bytes / max(1, self.count + self.cuts + self.flips)
+        print(
+            f"\n| {self.kind} | {self.count} kills, {self.cuts} cuts, {self.flips} flips "
+            f"| resumed {self.resumed} | lost {self.lost} "
+            f"| twice {self.twice_bytes:,} bytes, {a_fault:,.0f} a fault |"
+        )
+
+
+class ReturningServer:
+    """A server of `store` that comes back at its port."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.start()
+
+    def start(self) -> None:
+        self._served = ServedStore(self.store, "--port", str(self.port))
+
+    def kill(self, *, with_workers: bool) -> None:
+        self._served.kill(with_workers=with_workers)
+
+    def stop(self) -> None:
+        self._served.stop()
+
+
+def lost_of(store: Path, originals: list[Original]) -> int:
+    """How many are not there, byte for byte."""
+    rows = rows_of(store)
+    return sum(
+        one.uid not in rows
+        or rows[one.uid][1] != one.sha256
+        or blob_sha256(store, rows[one.uid][0]) != one.sha256
+        for one in originals
+    )
+
+
+async def moment(link: Link, chance: random.Random, *, within_bytes: int = 2 << 20) -> None:
+    """Until some more bytes have passed, or some time: anything may be going on then."""
+    if chance.random() < 0.2:
+        await asyncio.sleep(chance.uniform(0.0, 1.5))
+        return
+    until = link.up.passed_bytes + chance.randrange(within_bytes)
+    for _ in range(int(20 / _LOOK_S)):
+        if link.up.passed_bytes > until:
+            return
+        await asyncio.sleep(_LOOK_S)
