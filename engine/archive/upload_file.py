@@ -44,6 +44,7 @@ class UploadFile:
         self.folder = folder
         self._max_bytes = max_bytes
         self._has_data = has_data
+        self._is_doubtful = False
         self._data = -1
         try:
             self._journal = os.open(folder / JOURNAL, os.O_RDWR | os.O_CLOEXEC)
@@ -130,17 +131,24 @@ class UploadFile:
     def sync(self) -> int:
         """Make all that was written durable, and note that; then it may be acknowledged.
 
+        Another thread may go on to `write` meanwhile.
+
         Raises
         ------
         ResourceError
-            The disk fails. Then `offset_bytes` is what it was.
+            The disk fails. Then `offset_bytes` is what it was, and stays so: after a failure
+            Linux takes bytes for written that are not, and the next call would succeed.
         """
-        if self.position > self.offset_bytes:
+        position = self.position
+        if position > self.offset_bytes:
+            if self._is_doubtful:
+                raise ResourceError("an upload cannot be kept: the disk failed before")
             try:
                 os.fdatasync(self._data)
             except OSError as error:
+                self._is_doubtful = True
                 raise upload_failure(error) from error
-            self._note({"offset": self.position})
+            self._note({"offset": position})
         return self.offset_bytes
 
     def rewind(self) -> None:
@@ -215,6 +223,7 @@ class UploadFile:
         try:
             self._state = note(self._journal, line, state=self._state)
         except OSError as error:
+            self._is_doubtful = True
             raise upload_failure(error) from error
 
     def _begin_write_back(self) -> None:

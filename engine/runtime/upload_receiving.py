@@ -28,6 +28,8 @@ _PIECE_BYTES = 1 << 20
 _WAITING_BYTES = 4 << 20
 _SYNC_EVERY_BYTES = 32 << 20
 _SYNC_EVERY_S = 1.0
+_AHEAD_BYTES = 256 << 20
+"""So much may be written and not durable yet; then the client waits."""
 _STALL_S = 60.0
 
 
@@ -49,8 +51,9 @@ class _Crc32:
 
 @dataclass(slots=True, eq=False)
 class Append:
-    """An append that goes on; whoever wants the upload ends it."""
+    """A request that appends to the upload `name`, or is about to; who wants the upload ends it."""
 
+    name: str
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _limit: asyncio.Timeout | None = None
     _stopped: bool = False
@@ -92,6 +95,7 @@ class Receiver:
         self._hasher = _hasher(algorithm) if algorithm else None
         self._synced_s = self._begun_s = time.monotonic()
         self._writing: asyncio.Future[None] | None = None
+        self._syncing: asyncio.Future[int] | None = None
         self._pieces: list[Buffer] = []
         self._is_broken = False
 
@@ -117,11 +121,15 @@ class Receiver:
                 waiting += len(piece)
                 if self._is_time(waiting):
                     await self._written()
+                    await self._keep_durable()
                     self._begun_s = time.monotonic()
                     pieces, self._pieces, waiting = self._pieces, [], 0
                     self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, pieces))
         finally:
-            await self._written()  # where that fails, nothing may come behind it
+            try:
+                await self._written()  # where that fails, nothing may come behind it
+            finally:
+                await self._synced()
             pieces, self._pieces = self._pieces, []
             if pieces and not self._is_broken:
                 await in_thread(self._write, pieces)
@@ -149,12 +157,24 @@ class Receiver:
         if self._hasher is not None:
             self._hasher.update(data)
         self._upload.write(data)
-        if self._hasher is None:
-            now = time.monotonic()
-            ahead = self._upload.position - self._upload.offset_bytes
-            if ahead >= _SYNC_EVERY_BYTES or now - self._synced_s >= _SYNC_EVERY_S:
-                self._upload.sync()
-                self._synced_s = time.monotonic()
+
+    async def _keep_durable(self) -> None:
+        """Now and then have what is written made durable, while more is written."""
+        if self._hasher is not None:
+            return
+        ahead_bytes = self._upload.position - self._upload.offset_bytes
+        if (self._syncing is not None and self._syncing.done()) or ahead_bytes >= _AHEAD_BYTES:
+            await self._synced()
+        now = time.monotonic()
+        is_due = ahead_bytes >= _SYNC_EVERY_BYTES or now - self._synced_s >= _SYNC_EVERY_S
+        if self._syncing is None and ahead_bytes and is_due:
+            self._synced_s = now
+            self._syncing = asyncio.ensure_future(asyncio.to_thread(self._upload.sync))
+
+    async def _synced(self) -> None:
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            await to_its_end(syncing)
 
     def _end(self, *, keep: bool) -> None:
         if keep:

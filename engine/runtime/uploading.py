@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,8 @@ class Uploading:
     def __init__(self, uploads: Uploads, finish: Finish) -> None:
         self.uploads = uploads
         self._finish = finish
-        self._appends: dict[str, Append] = {}
+        self._arrived: dict[str, set[Append]] = {}
+        self._appending: set[str] = set()
         self._settling: dict[str, asyncio.Future[UploadResult]] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -82,9 +83,23 @@ class Uploading:
         """How far an upload is, whoever appends to it meanwhile; see `state`."""
         return await asyncio.to_thread(self.uploads.state, name)
 
+    @contextmanager
+    def arrival(self, name: str) -> Iterator[Append]:
+        """A request that may append has come: from now on, and until it has, it can be ended."""
+        append = Append(name)
+        arrived = self._arrived.setdefault(name, set())
+        arrived.add(append)
+        try:
+            yield append
+        finally:
+            arrived.discard(append)
+            if not arrived:
+                self._arrived.pop(name, None)
+            append.ended.set()
+
     async def append(
         self,
-        name: str,
+        arrival: Append,
         stream: AsyncIterator[Buffer],
         *,
         offset_bytes: int,
@@ -97,6 +112,8 @@ class Uploading:
 
         Parameters
         ----------
+        arrival
+            The request, from before anything was asked about the upload.
         offset_bytes
             Where the client thinks that its bytes belong.
         length_bytes
@@ -120,11 +137,12 @@ class Uploading:
 
         Whatever `stream` raises comes through, after what it brought is kept.
         """
+        name = arrival.name
         state = await self.peek(name)
-        if name in self._appends:
+        if name in self._appending:
             raise UploadError("somebody else appends to this upload", fault="busy")
         _require_offset(offset_bytes, state.offset_bytes)
-        append = self._appends[name] = Append()
+        self._appending.add(name)
         try:
             upload = await _opened(self.uploads, name)
             try:
@@ -132,7 +150,7 @@ class Uploading:
                 if length_bytes is not None:
                     await in_thread(upload.declare_length, length_bytes)
                 self._refuse_early(upload, content_bytes or 0)
-                await Receiver(upload, append, checksum).receive(stream)
+                await Receiver(upload, arrival, checksum).receive(stream)
                 if completes is None:
                     completes = upload.offset_bytes == upload.length_bytes
                 if completes:
@@ -140,9 +158,8 @@ class Uploading:
             finally:
                 await in_thread(upload.close)
         finally:
-            del self._appends[name]
-            append.ended.set()
-        return await asyncio.to_thread(self.uploads.state, name)
+            self._appending.discard(name)
+        return await self.peek(name)
 
     async def settle(self, name: str) -> UploadResult:
         """What a complete upload comes to: it is stored now, unless it was before.
@@ -190,8 +207,7 @@ class Uploading:
                 await in_thread(upload.close)
 
     async def _end_append(self, name: str) -> None:
-        append = self._appends.get(name)
-        if append is not None:
+        for append in list(self._arrived.get(name, ())):
             append.stop()
             await append.ended.wait()
 

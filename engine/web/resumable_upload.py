@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 
 from ...codecs.errors import FormatError, MerseyError, TransferError, UsageError
 from ..archive.upload_plan import UploadError, UploadPlan, UploadResult, UploadState
+from ..runtime.upload_receiving import Append
 from ..runtime.uploading import Uploading
 from ..transfer.digest_fields import sha256_of
 from ..transfer.resumable_upload import (
@@ -74,14 +75,15 @@ class ResumableUploads:
             length = _length(request, 0, completes=completes)
             state = await self._uploading.create(plan, length_bytes=length)
             name, location = state.name, f"{plan.base}/uploads/{state.name}"
-            if _knows_104(request):
-                interim = self._limits(state) | {
-                    "Location": location,
-                    "Upload-Draft-Interop-Version": str(INTEROP_VERSION),
-                }
-                send_interim(request.scope, 104, interim)
-            if has_content(request) or completes:
-                state = await self._append(request, name, 0, completes=completes, length=None)
+            with self._uploading.arrival(name) as arrival:
+                if _knows_104(request):
+                    interim = self._limits(state) | {
+                        "Location": location,
+                        "Upload-Draft-Interop-Version": str(INTEROP_VERSION),
+                    }
+                    send_interim(request.scope, 104, interim)
+                if has_content(request) or completes:
+                    state = await self._append(request, arrival, 0, completes=completes)
             if completes:
                 return await self._completed(state)
         except MerseyError as error:
@@ -132,27 +134,36 @@ class ResumableUploads:
         completes = boolean_field(request.headers.get("upload-complete"))
         if offset is None or completes is None:
             raise UsageError("a PATCH needs Upload-Offset, a number, and Upload-Complete, ?0 or ?1")
-        state = await self._peek(name)
-        is_replay = state.is_complete and completes and offset == state.offset_bytes
-        if is_replay and not has_content(request):
-            return await self._completed(state)
-        length = _length(request, offset, completes=completes)
-        try:
-            state = await self._append(request, name, offset, completes=completes, length=length)
-        except UploadError as error:
-            if error.fault in ("excess", "size"):
-                await self._uploading.give_up(name)  # the draft: reject any further interaction
-            raise
+        with self._uploading.arrival(name) as arrival:
+            state = await self._peek(name)
+            is_whole = state.is_complete and completes and offset == state.offset_bytes
+            if not is_whole or has_content(request):
+                length = _length(request, offset, completes=completes)
+                try:
+                    state = await self._append(
+                        request, arrival, offset, completes=completes, length=length
+                    )
+                except UploadError as error:
+                    if error.fault in ("excess", "size"):
+                        # The draft: reject any further interaction.
+                        await self._uploading.give_up(name)
+                    raise
         if completes:
             return await self._completed(state)
         return Response(status_code=204, headers=self._fields(state))
 
     async def _append(
-        self, request: Request, name: str, offset: int, *, completes: bool, length: int | None
+        self,
+        request: Request,
+        arrival: Append,
+        offset: int,
+        *,
+        completes: bool,
+        length: int | None = None,
     ) -> UploadState:
         digest = _sha256(request, "content-digest")
         return await self._uploading.append(
-            name,
+            arrival,
             request.stream(),
             offset_bytes=offset,
             length_bytes=length,

@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse, Response
 
 from ...codecs.errors import MerseyError, UsageError
 from ..archive.upload_plan import UploadError, UploadPlan, UploadResult, UploadState
+from ..runtime.upload_receiving import Append
 from ..runtime.uploading import Uploading
 from ..transfer.tus import (
     EXTENSIONS,
@@ -127,10 +128,11 @@ class TusUploads:
         location = f"{address(request)}{TUS_ROOT}/{state.name}"
         with_upload = plan.concat != "final" and _is_offset_stream(request)
         try:
-            if with_upload and (has_content(request) or length == 0):
-                state = await self._append(request, state.name, 0, length=None)
-            elif length == 0:
-                state = await self._uploading.append(state.name, _nothing(), offset_bytes=0)
+            with self._uploading.arrival(state.name) as arrival:
+                if with_upload and (has_content(request) or length == 0):
+                    state = await self._append(request, arrival, 0, length=None)
+                elif length == 0:
+                    state = await self._uploading.append(arrival, _nothing(), offset_bytes=0)
         except UploadError as error:
             if not is_busy(error):
                 await self._uploading.remove(state.name)  # its client does not learn of it
@@ -165,25 +167,26 @@ class TusUploads:
             raise RefusedError(message, reason=Reason.UNSUPPORTED_MEDIA)
         offset = parse_number(request.headers.get("upload-offset", ""), name="Upload-Offset")
         length = _declared_length(request, may_defer=False)
-        state = await self._peek(name)
-        if state.plan.concat == "final":
-            message = "an upload that is made of others takes no bytes"
-            raise RefusedError(message, reason=Reason.FORBIDDEN)
-        is_replay = state.is_complete and offset == state.offset_bytes and not has_content(request)
-        if not is_replay:
-            state = await self._append(request, name, offset, length=length)
+        with self._uploading.arrival(name) as arrival:
+            state = await self._peek(name)
+            if state.plan.concat == "final":
+                message = "an upload that is made of others takes no bytes"
+                raise RefusedError(message, reason=Reason.FORBIDDEN)
+            is_whole = state.is_complete and offset == state.offset_bytes
+            if not is_whole or has_content(request):
+                state = await self._append(request, arrival, offset, length=length)
         if state.is_complete and state.plan.concat != "partial":
             return await self._completed(request, state, self._fields(state), status=204)
         return Response(status_code=204, headers=self._fields(state))
 
     async def _append(
-        self, request: Request, name: str, offset: int, *, length: int | None
+        self, request: Request, arrival: Append, offset: int, *, length: int | None
     ) -> UploadState:
         require_plain_coding(request)
         field = request.headers.get("upload-checksum")
         checksum = None if field is None else parse_checksum(field)
         return await self._uploading.append(
-            name,
+            arrival,
             request.stream(),
             offset_bytes=offset,
             length_bytes=length,

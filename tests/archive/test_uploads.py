@@ -255,6 +255,9 @@ def test_a_disk_that_fails_to_sync_acknowledges_nothing(
         patch.setattr(os, "fdatasync", broken)
         with pytest.raises(MerseyError):
             upload.sync()
+        patch.undo()
+        with pytest.raises(MerseyError, match="failed before"):
+            upload.sync()
         assert upload.offset_bytes == 0
     assert uploads.state(name).offset_bytes == 0
 

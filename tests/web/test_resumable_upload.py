@@ -305,3 +305,11 @@ def test_uploads_of_the_two_protocols_do_not_mix(ietf: Ietf) -> None:
     assert ietf.ask("HEAD", f"/uploads/{name}", Tus_Resumable="1.0.0").status == 404
     tus = ietf.ask("POST", "/uploads", Tus_Resumable="1.0.0", Upload_Length="5")
     assert ietf.head("/dicom-web" + tus.name).status == 404
+
+
+def test_a_store_request_that_is_refused_after_its_end_is_answered_at_once(ietf: Ietf) -> None:
+    """What came whole is not waited for: nothing more would come."""
+    kind = 'multipart/related; type="application/dicom"; boundary=bound'
+    reply = ietf.ask("POST", "/dicom-web/studies", b"--bound--\r\n", Content_Type=kind)
+    assert reply.status == 400
+    assert "connection" not in reply.headers
