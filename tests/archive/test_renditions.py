@@ -276,5 +276,5 @@ def test_a_use_is_noted_on_the_digests_once_a_minute_and_leaves_the_stamp(stored
 
 def test_a_key_changes_with_the_version_of_mersey(entry: Entry, monkeypatch) -> None:
     key = rendition_key(entry, target_uid="1.2", library="a 1")
-    monkeypatch.setattr(renditions, "version", lambda _: "999")
+    monkeypatch.setattr(renditions, "_our_version", lambda: "999")
     assert rendition_key(entry, target_uid="1.2", library="a 1") != key
