@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
@@ -63,7 +64,7 @@ class ArrivingParcel:
         self._budget = budget
         self._jobs = jobs
         self._ask_digests = ask_digests
-        self._turn = asyncio.Lock()
+        self._turn = threading.Lock()
         self._digests: dict[int, str] = {}
         self._running: dict[int, _Running] = {}
         self._ready: dict[int, Path] = {}
@@ -90,35 +91,31 @@ class ArrivingParcel:
             and self.inbound.is_whole(index)
         ]
 
-    async def write(self, start: int, pieces: Sequence[Buffer]) -> list[int]:
-        """Take bytes in; the items that are whole now.
+    async def write(self, start: int, data: Buffer) -> list[int]:
+        """Take bytes in, which nobody may change meanwhile; the items that are whole now.
 
         Raises
         ------
         ResourceError
             The disk is full, or fails.
         """
-        data = await asyncio.to_thread(self._joined, start, pieces)
-        async with self._turn:
-            whole = await asyncio.to_thread(self.inbound.write, start, data)
-            self._unsynced_bytes += len(data)
-            if self._unsynced_bytes >= _SYNC_EVERY_BYTES:
-                self._unsynced_bytes = 0
-                await asyncio.to_thread(self.inbound.sync)
-        return whole
+        return await asyncio.to_thread(self._write, start, memoryview(data).cast("B"))
 
-    def _joined(self, start: int, pieces: Sequence[Buffer]) -> bytes:
-        """The bytes in one; small items of the form `stored` are hashed on the way."""
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        assert isinstance(data, bytes)
-        view = memoryview(data)
+    def _write(self, start: int, view: memoryview) -> list[int]:
+        """Small items of the form `stored` are hashed on the way."""
         items = self.manifest.items
-        for index in self.inbound.items_of(start, start + len(data)):
+        for index in self.inbound.items_of(start, start + len(view)):
             item = items[index]
             first, last = item.offset_bytes - start, item.end_bytes - start
-            if item.form == "stored" and first >= 0 and last <= len(data):
+            if item.form == "stored" and first >= 0 and last <= len(view):
                 self._digests[index] = hashlib.sha256(view[first:last]).hexdigest()
-        return data
+        with self._turn:
+            whole = self.inbound.write(start, view)
+            self._unsynced_bytes += len(view)
+            if self._unsynced_bytes >= _SYNC_EVERY_BYTES:
+                self._unsynced_bytes = 0
+                self.inbound.sync()
+        return whole
 
     def follows(self, start: int) -> int | None:
         """The large item at `start` that is hashed while it comes; None where it is none."""
@@ -194,13 +191,17 @@ class ArrivingParcel:
         damaged: list[ByteRange] = []
         if item.length_bytes > _HASHED_WHOLE_BYTES:
             damaged = await self._damaged(index, item)
-        async with self._turn:
+        await asyncio.to_thread(self._forget, index, damaged)
+        if not damaged:
+            damaged = [ByteRange(item.offset_bytes, item.end_bytes)]
+        return list(plan_chunks(self.manifest, damaged))
+
+    def _forget(self, index: int, damaged: Sequence[ByteRange]) -> None:
+        with self._turn:
             for stretch in damaged:
                 self.inbound.refuse_bytes(stretch.start, stretch.stop)
             if not damaged:
                 self.inbound.refuse(index)
-                damaged = [ByteRange(item.offset_bytes, item.end_bytes)]
-        return list(plan_chunks(self.manifest, damaged))
 
     async def _damaged(self, index: int, item: Item) -> list[ByteRange]:
         """The stretches of a large item whose digests are not those that the server has."""
@@ -222,13 +223,16 @@ class ArrivingParcel:
         ready = dict(self._ready)
         items = self.manifest.items
         files = [(path, self.target(items[index])) for index, path in ready.items()]
-        async with self._turn:
-            await asyncio.to_thread(publish, files)
-            await asyncio.to_thread(self._settle, list(ready))
+        await asyncio.to_thread(publish, files)
+        await asyncio.to_thread(self._settle, list(ready))
         self._ready.clear()
         return len(ready)
 
     def _settle(self, indices: Sequence[int]) -> None:
+        with self._turn:
+            self._settle_in_turn(indices)
+
+    def _settle_in_turn(self, indices: Sequence[int]) -> None:
         for index in indices:
             self.inbound.settle(index, "pulled")
         if self.inbound.is_done or len(self.inbound.settled) + len(self.failed) == len(

@@ -21,6 +21,7 @@ import aiohttp
 
 from ...codecs.errors import FormatError, TransferError, UsageError
 from .address import Address
+from .range_reading import RangeSource
 
 __all__ = ["Peer", "RefusedByPeerError", "Remote", "RemoteSettings", "parse_header", "read_bounded"]
 
@@ -97,6 +98,7 @@ class Remote:
         self.address = address
         self.settings = settings or RemoteSettings()
         self._session: aiohttp.ClientSession | None = None
+        self._ranges: RangeSource | None = None
 
     async def __aenter__(self) -> Self:
         settings = self.settings
@@ -105,6 +107,7 @@ class Remote:
             secret = base64.b64encode(self.address.user.encode()).decode()
             fields["Authorization"] = f"Basic {secret}"
         fields.update(settings.headers)
+        self._ranges = RangeSource(fields, connect_s=settings.connect_s, stall_s=settings.stall_s)
         self._session = aiohttp.ClientSession(
             headers=fields,
             connector=aiohttp.TCPConnector(limit=0),
@@ -127,6 +130,16 @@ class Remote:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._ranges is not None:
+            self._ranges.close()
+            self._ranges = None
+
+    @property
+    def ranges(self) -> RangeSource:
+        """Long ranges, received with fewer copies."""
+        if self._ranges is None:
+            raise UsageError("the session is not open")
+        return self._ranges
 
     @asynccontextmanager
     async def request(

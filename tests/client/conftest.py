@@ -34,10 +34,13 @@ class ServedSeries:
 
 @dataclass(slots=True)
 class Wire:
-    """Forwards to a server; each connection breaks once it has carried the next of `cuts`."""
+    """Forwards to a server; each connection breaks once it has carried the next of `cuts`.
+
+    One whose cut is None does not.
+    """
 
     target: tuple[str, int]
-    cuts: list[int] = field(default_factory=list)
+    cuts: list[int | None] = field(default_factory=list)
     carried: list[int] = field(default_factory=list)
     address: str = ""
 

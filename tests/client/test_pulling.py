@@ -83,7 +83,8 @@ def test_a_pull_that_was_interrupted_brings_only_what_is_missing(
     served, wire, tmp_path, pool
 ) -> None:
     size = sum(path.stat().st_size for path in served.files)
-    wire.cuts = [size // 2, *[1] * 50]
+    # One connection is for questions; the other one breaks.
+    wire.cuts = [None, size // 2, *[1] * 50]
 
     async def broken():
         async with wire.open() as place:
