@@ -196,7 +196,7 @@ def _tool(data: Data, pgms: list[Path], command: list[str], jobs: int) -> Callab
 
 
 def _told(jobs: int) -> str:
-    return "one core" if jobs == 1 else f"{jobs} cores"
+    return "one worker" if jobs == 1 else f"{jobs} workers"
 
 
 def _in_memory(data: Data, jobs: int) -> float:
