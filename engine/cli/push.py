@@ -43,6 +43,9 @@ def command(
         bool,
         typer.Option("--commitment/--no-commitment", help="Ask afterwards whether it is all kept."),
     ] = True,
+    send_all: Annotated[
+        bool, typer.Option("--all", help="Send also what an archive has that is no Mersey.")
+    ] = False,
     scratch: Annotated[
         Path | None,
         typer.Option(help="Where packed instances lie meanwhile.", show_default="a temporary one"),
@@ -55,8 +58,8 @@ def command(
     """Push files and folders to a DICOMweb archive, resumably.
 
     To another Mersey only what is missing there travels, smaller where that is faster, and
-    arrives byte for byte; interrupted, the same command goes on. Other archives get STOW. One line
-    a failed instance on stderr; exit code 1 if any failed.
+    arrives byte for byte; interrupted, the same command goes on. Other archives get what they
+    do not have yet, by STOW. One line a failed instance on stderr; exit code 1 if any failed.
     """
     import logging
 
@@ -75,6 +78,7 @@ def command(
         jobs=jobs,
         scratch=scratch,
         commitment=commitment,
+        send_all=send_all,
         remote=RemoteSettings(headers=tuple(parse_header(text) for text in header or ())),
     )
     report = _push(sources[:-1], sources[-1], settings)

@@ -23,7 +23,8 @@ class PushProgress:
 class PushReport:
     """What became of a push.
 
-    `same` were there before, `kept` are there with other bytes. `failed` has why, by SOP Instance
+    `same` were there before (by SHA-256; at an archive that is no Mersey by their UIDs), `kept` are
+    there with other bytes. `failed` has why, by SOP Instance
     UID or, of files that cannot be read, by path. `arrived` are the UIDs that the archive has.
     `commitment` is how many of them it committed itself to; None where it was not asked, or
     offers none.

@@ -44,7 +44,9 @@ class PushSettings:
 
     `wire` is ``as-stored``, ``htj2k``, ``zstd`` or ``auto``; `limit_bytes_per_s` bounds what
     travels. `scratch` is where packed instances lie until they have arrived, by default a
-    temporary folder. With `commitment` the archive is asked whether it keeps what it got.
+    temporary folder. With `commitment` the archive is asked whether it keeps what it got. Of an
+    archive that is no Mersey only the UIDs of what it has are known: with `send_all` that is sent
+    as well.
     """
 
     wire: str = "auto"
@@ -53,6 +55,7 @@ class PushSettings:
     jobs: int | None = None
     scratch: Path | None = None
     commitment: bool = True
+    send_all: bool = False
     remote: RemoteSettings = field(default_factory=RemoteSettings)
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -160,7 +163,11 @@ class _Push:
                 sender = StoreSender(
                     self._remote, self._connections, self._rate, report, self._moved, self._done
                 )
-                await sender.send([one for study in self._sources.studies for one in study])
+                entries = [one for study in self._sources.studies for one in study]
+                if self._settings.send_all:
+                    await sender.send(entries)
+                else:
+                    await sender.send_missing(entries)
             if self._settings.commitment and report.arrived:
                 classes = {
                     one.uids[2]: one.instance.sop_class_uid

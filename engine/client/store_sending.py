@@ -1,8 +1,9 @@
 """Instances to any DICOMweb archive by STOW-RS: groups of small ones, large ones alone.
 
-Only what an archive says it could not take is sent again, and only where that may help
-(PS3.18 §10.5). A group whose answer never came is sent again whole: whether it arrived, nobody
-knows, and storing twice does no harm.
+What the archive has by its UID is not sent, if so wanted: a push that was broken off goes on by
+instance. What it says it could not take is sent again only where that may help (PS3.18 §10.5). A
+group whose answer never came is sent again whole: whether it arrived, nobody knows, and storing
+twice does no harm.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .push_report import PushReport
 from .rates import RateLimit
 from .remote import RefusedByPeerError, Remote, read_bounded
 from .store_answer import StoreAnswer
+from .store_held import instances_held
 
 __all__ = ["StoreSender"]
 
@@ -48,6 +50,14 @@ class StoreSender:
         self._on_moved = on_moved
         self._on_done = on_done
         self._again: list[Entry] = []
+
+    async def send_missing(self, entries: Sequence[Entry]) -> None:
+        """Send those of which the archive does not say that it has them; as `send`."""
+        held = await instances_held(self._remote, self._connections, entries)
+        there = [entry for entry in entries if entry.uids[2] in held]
+        self._report.settle_same(there)
+        self._on_done(sum(entry.stamp.size_bytes for entry in there))
+        await self.send([entry for entry in entries if entry.uids[2] not in held])
 
     async def send(self, entries: Sequence[Entry]) -> None:
         """Send all of them; what became of each is in the report.
