@@ -119,9 +119,9 @@ class Receiver:
             while (piece := await self._append.next(stream)) is not None:
                 self._pieces.append(piece)
                 waiting += len(piece)
+                await self._keep_durable()
                 if self._is_time(waiting):
                     await self._written()
-                    await self._keep_durable()
                     self._begun_s = time.monotonic()
                     pieces, self._pieces, waiting = self._pieces, [], 0
                     self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, pieces))
