@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ _BUDGET_BYTES = 128 << 20
 _MOST_OPEN = 3
 _PROBE_BYTES = 2 << 20
 _PROBE_S = 0.4
+_MEASURE_S = 1.0
 _MOST_PARCELS = 1 << 20
 
 
@@ -102,6 +104,8 @@ class ParcelPull:
         self._on_items = on_items
         self._pieces: deque[_Piece] = deque()
         self._open = 0
+        self._come_bytes = 0
+        self._measured = (0.0, 0, "")
         self._changed = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._finishing: set[ArrivingParcel] = set()
@@ -339,9 +343,21 @@ class ParcelPull:
             error.resume_from = piece.start
             raise
 
+    def _came(self, wire: str, length_bytes: int) -> None:
+        """Count bytes off the wire; every second they say how fast the link is."""
+        self._connections.moved(length_bytes)
+        begun_s, before, form = self._measured
+        now_s = time.monotonic()
+        self._come_bytes += length_bytes
+        if form != wire:
+            self._measured = (now_s, self._come_bytes, wire)
+        elif now_s - begun_s >= _MEASURE_S:
+            self._choice.came(wire, (self._come_bytes - before) / (now_s - begun_s))
+            self._measured = (now_s, self._come_bytes, wire)
+
     async def _receive(self, piece: _Piece, reader: RangeReader) -> None:
         """Take in the answer, straight into buffers that are used over and over."""
-        reader.on_bytes = self._connections.moved
+        reader.on_bytes = partial(self._came, piece.parcel.wire)
         is_limited = self._limit.bytes_per_s is not None
         whole = ByteRange(piece.start, piece.stop)
         spans = plan_chunks(piece.parcel.manifest, (whole,), chunk_bytes=_PIECE_BYTES)
@@ -373,7 +389,7 @@ class ParcelPull:
                 length += len(data)
                 if piece.start + length > piece.stop:
                     raise IntegrityError("the server sent more bytes than were asked for")
-                self._connections.moved(len(data))
+                self._came(piece.parcel.wire, len(data))
                 held.append(data)
                 if self._limit.bytes_per_s is not None:
                     await self._limit.take(len(data))

@@ -13,6 +13,8 @@ __all__ = ["WIRES", "WireChoice"]
 WIRES = ("as-stored", "htj2k", "zstd")
 _SWITCH = 1.15
 """A form has to be that much faster than the one in use: estimates are no more exact."""
+_IDLE = 0.7
+"""Processors that are asked for less of what they can do than that hold nothing up."""
 
 
 @dataclass(slots=True)
@@ -51,10 +53,9 @@ class WireChoice:
         if self.link_bytes_per_s is None or not offered:
             return self.current or "as-stored"
         best = max(offered, key=self.originals_per_s)
-        if not self.current or self.originals_per_s(best) > _SWITCH * self.originals_per_s(
-            self.current
-        ):
-            self.current = best
+        used = self.current or ("as-stored" if "as-stored" in offered else best)
+        is_worth_it = self.originals_per_s(best) > _SWITCH * self.originals_per_s(used)
+        self.current = best if is_worth_it else used
         return self.current
 
     def originals_per_s(self, name: str) -> float:
@@ -65,6 +66,17 @@ class WireChoice:
     def measured_link(self, bytes_per_s: float) -> None:
         """That many bytes a second came while nothing else held them up."""
         self.link_bytes_per_s = _mixed(self.link_bytes_per_s, bytes_per_s)
+
+    def came(self, name: str, bytes_per_s: float) -> None:
+        """All connections together brought that much of that form for a while.
+
+        The link is at least that fast; it is no faster where the form in use leaves the
+        processors time: then nothing else can have held the bytes up.
+        """
+        known = self.link_bytes_per_s
+        is_link = bytes_per_s < _IDLE * self._forms[name].work_bytes_per_s * self._forms[name].ratio
+        if known is None or bytes_per_s > known or is_link:
+            self.link_bytes_per_s = _mixed(known, bytes_per_s)
 
     def measured_ratio(self, name: str, *, length_bytes: int, size_bytes: int) -> None:
         """A parcel of `size_bytes` took `length_bytes` in that form."""
