@@ -135,9 +135,7 @@ class Catalogue:
             return {
                 row.sop_instance_uid: row.sha256
                 for group in in_groups(sop_instance_uids)
-                for row in connection.execute(
-                    statement.where(columns.sop_instance_uid.in_(group))
-                )
+                for row in connection.execute(statement.where(columns.sop_instance_uid.in_(group)))
             }
 
     def entries(self, study_uid: str, series_uid: str | None = None) -> list[Entry]:

@@ -5,8 +5,8 @@ and a Dictionary of Integers to write. A value that is none is ignored, as the d
 
 References
 ----------
-draft-ietf-httpbis-resumable-upload, the editors' text of 1 July 2026 (after -11), interop version 8;
-RFC 9651.
+draft-ietf-httpbis-resumable-upload, the editors' text of 1 July 2026 (after -11), interop
+version 8; RFC 9651.
 """
 
 from __future__ import annotations
