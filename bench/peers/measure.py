@@ -117,7 +117,7 @@ def compare(
     unit: str,
     work: float = 1.0,
     rounds: int = 5,
-    limit_s: float = 60.0,
+    limit_s: float = 15.0,
     note: str = "",
 ) -> Row:
     """Run the trials of all contenders in turns and gather what they took.
