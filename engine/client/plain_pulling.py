@@ -129,7 +129,8 @@ class PlainPull:
         url = f"{self._address.base}/studies/{self._address.study}/series/{series}/instances/{uid}"
         note = part.with_suffix(".json")
         have, etag = await asyncio.to_thread(_begun, part, note)
-        fields = {"Accept": self._accept}
+        accept = self._accept
+        fields = {"Accept": accept}
         if have:
             fields |= {"Range": f"bytes={have}-", "If-Range": etag}
         try:
@@ -138,8 +139,8 @@ class PlainPull:
             ) as response:
                 await self._read(response, part, note, have)
         except RefusedByPeerError as error:
-            if error.status in (400, 406, 415) and self._accept == _SINGLE:
-                self._accept = _MULTIPART
+            if error.status in (400, 406, 415) and accept == _SINGLE:
+                self._accept = _MULTIPART  # others may have asked as we did, and ask again, too
                 return await self._bring(series, uid, part)
             if error.status == 416:
                 part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Pushing to Orthanc, as Debian has it: a STOW peer that is none of ours."""
+"""Pushing to Orthanc, as Debian has it, and pulling from it: a peer that is none of ours."""
 
 from __future__ import annotations
 
@@ -66,6 +66,12 @@ class Orthanc:
         done = self.run(*PROGRAM, "push", *arguments, self._url("/dicom-web"), "--json")
         return done.returncode, json.loads(done.stdout)
 
+    def pull(self, study: str, folder: Path) -> tuple[int, dict[str, Any]]:
+        """The exit code of `mersey pull`, and what it printed as JSON."""
+        url = self._url(f"/dicom-web/studies/{study}")
+        done = self.run(*PROGRAM, "pull", url, str(folder), "--json")
+        return done.returncode, json.loads(done.stdout)
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(timeout=30)
@@ -104,3 +110,19 @@ def test_all_arrives_at_orthanc_and_is_not_sent_again(
     assert len(orthanc.get("/instances")) == 5
     code, report = orthanc.push(folder)
     assert (code, report["new"], report["same"], report["sent_bytes"]) == (0, 0, 5, 0)
+
+
+def test_all_comes_back_from_orthanc_and_only_what_is_missing_comes_again(
+    orthanc: Orthanc, sample_study: SampleStudy, tmp_path: Path
+) -> None:
+    code, _ = orthanc.push(str(sample_study.enhanced_ct.parent))
+    assert code == 0
+    folder = tmp_path / "pulled"
+    code, report = orthanc.pull(sample_study.study_instance_uid, folder)
+    assert report["failures"] == []
+    assert (code, report["peer"], report["pulled"]) == (0, "DICOMweb", 5)
+    found = sorted(path.read_bytes() for path in folder.rglob("*.dcm"))
+    assert found == sorted(path.read_bytes() for path in sample_study.files)
+    next(folder.rglob("*.dcm")).unlink()
+    code, report = orthanc.pull(sample_study.study_instance_uid, folder)
+    assert (code, report["there"], report["pulled"]) == (0, 4, 1)
