@@ -106,17 +106,21 @@ class ParcelSender:
                     parcel.manifest.items[index].sop_instance_uid for index in state["damaged"]
                 }
                 self._count(parcel, answer, state, damaged)
-                # Not to be waited for, nor to fail a push that is done: it expires there.
-                with suppress(TransferError):
-                    await self._remote.read(
-                        "DELETE",
-                        f"{self._root}/{parcel_id}",
-                        most_bytes=_PIECE_BYTES,
-                        may_answer=frozenset({204, 404}),
-                    )
+                if not any(answer.may_pass(uid) for uid in answer.failed.keys() - damaged):
+                    await self._forget(parcel_id)
                 return [entry for entry in parcel.entries if entry.uids[2] in damaged]
             await self._send_missing(parcel, state)
         raise TransferError("what was sent was missing again, time after time")
+
+    async def _forget(self, parcel_id: str) -> None:
+        """Not to be waited for, nor to fail a push that is done: it expires there."""
+        with suppress(TransferError):
+            await self._remote.read(
+                "DELETE",
+                f"{self._root}/{parcel_id}",
+                most_bytes=_PIECE_BYTES,
+                may_answer=frozenset({204, 404}),
+            )
 
     def _count(
         self, parcel: OutgoingParcel, answer: StoreAnswer, state: dict[str, Any], damaged: set[str]

@@ -316,8 +316,11 @@ class Arrivals:
             )
             spare = len(self._open) - _MOST_OPEN
             for number, arriving in enumerate(idle):
-                if number < spare or now - arriving.used_s > _IDLE_S:
+                is_old = now - arriving.used_s > _IDLE_S
+                if number < spare or is_old:
                     del self._open[arriving.id]
+                    if is_old and arriving.inbound.is_done:
+                        await arriving.discard()  # its client was killed before it did
                     await arriving.close()
 
 
