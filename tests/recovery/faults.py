@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from mersey.engine.client.link import Link
 from served_store import ServedStore, blob_sha256, rows_of
 from stored_files import Original
 
-__all__ = ["Faults", "ReturningServer", "lost_of", "moment"]
+__all__ = ["Faults", "ReturningServer", "fill", "lost_of", "moment", "small_disk"]
 
 _LOOK_S = 0.002
 
@@ -65,6 +70,27 @@ class ReturningServer:
 
     def stop(self) -> None:
         self._served.stop()
+
+
+@contextmanager
+def small_disk(folder: Path, *, size_mb: int) -> Iterator[Path]:
+    """A file system of its own at the new `folder`."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system takes root's rights")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path, *, leave_bytes: int) -> Path:
+    """A file that leaves that much of the disk."""
+    space = os.statvfs(folder)
+    with (folder / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - leave_bytes)
+    return folder / "ballast"
 
 
 def lost_of(store: Path, originals: list[Original]) -> int:

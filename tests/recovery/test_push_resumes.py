@@ -20,7 +20,7 @@ from mersey.engine.client.link_profile import Direction, LinkProfile, Places
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from faults import Faults, ReturningServer, lost_of, moment
+from faults import Faults, ReturningServer, fill, lost_of, moment, small_disk
 from push_client import CHUNK_BYTES, CONNECTIONS, push_all, start_push
 from served_store import rows_of, run_json
 from stored_files import Maker, Original
@@ -192,3 +192,34 @@ def test_a_link_that_cuts_and_flips_brings_every_byte(
     assert faults.lost == 0
     assert min(faults.cuts, faults.flips) >= 5 * min(faults.resumed, 2)
     check_store(server, len(every))
+
+
+def test_a_disk_that_fills_up_takes_the_rest_when_there_is_space(tmp_path: Path) -> None:
+    originals = make_study(tmp_path / "study", 2000)
+    with small_disk(tmp_path / "disk", size_mb=160) as disk:
+        server = ReturningServer(disk / "store")
+        try:
+            asyncio.run(_push_to_full_disk(server, disk, tmp_path / "study"))
+        finally:
+            server.stop()
+        assert lost_of(server.store, originals) == 0
+        check_store(server, len(originals))
+
+
+async def _push_to_full_disk(server: ReturningServer, disk: Path, folder: Path) -> None:
+    profile = LinkProfile(up=Direction(3e6))
+    async with Link("127.0.0.1", server.port, profile=profile) as link:
+        url = f"http://127.0.0.1:{link.port}"
+        pushing = asyncio.create_task(push_all(folder, url))
+        while link.up.passed_bytes < 2 << 20:
+            assert not pushing.done()
+            await asyncio.sleep(0.01)
+        ballast = fill(disk, leave_bytes=256 << 10)
+        with pytest.raises(MerseyError, match="full"):
+            await pushing
+        ballast.unlink()
+        report = await push_all(folder, url)
+        assert not report.failed
+        assert report.new + report.same == report.instances
+        once = sum(path.stat().st_size for path in folder.iterdir())
+        assert link.up.passed_bytes - once <= may_bytes(link, 1, 2)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from mersey.engine.client.link_profile import Direction, LinkProfile, Places
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from faults import Faults, ReturningServer, lost_of, moment
+from faults import Faults, ReturningServer, fill, lost_of, moment, small_disk
 from served_store import ServedStore, run_json
 from stored_files import CONTENT_TYPE, Maker, Original, as_parts
 from upload_client import Upload, start_upload
@@ -192,39 +191,28 @@ def test_what_expired_while_no_server_ran_is_gone(
         time.sleep(0.02)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 48 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a file system takes root's rights")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("protocol", _PROTOCOLS)
 def test_a_full_disk_takes_what_fits_and_goes_on_when_there_is_space(
-    small_disk: Path, protocol: Literal["tus", "ietf"]
+    tmp_path: Path, protocol: Literal["tus", "ietf"]
 ) -> None:
-    store = small_disk / "store"
+    with small_disk(tmp_path / "disk", size_mb=48) as disk:
+        _upload_to_full_disk(disk, protocol)
+
+
+def _upload_to_full_disk(disk: Path, protocol: Literal["tus", "ietf"]) -> None:
+    store = disk / "store"
     server = ServedStore(store)
     try:
         upload, originals = make_upload(protocol, 40_003)
         assert upload.begin(server.host) == 201
-        space = os.statvfs(small_disk)
-        with (small_disk / "ballast").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - (2 << 20))
+        ballast = fill(disk, leave_bytes=2 << 20)
         assert upload.carry(server.host) == 507
         status, offset = upload.look(server.host)
         assert status in (200, 204)
         assert 0 < offset < len(upload.data)
         later = make_upload(protocol, 40_005)[0]
         assert later.begin(server.host) == 507  # it says how long it is
-        (small_disk / "ballast").unlink()
+        ballast.unlink()
         assert upload.carry(server.host) in (200, 204)
         assert later.carry(server.host) in (200, 204)
     finally:
