@@ -96,6 +96,10 @@ def test_another_archive_gets_a_store_request(plain: tuple[str, Path], folder: P
     report = asyncio.run(push([folder], address, settings=PushSettings(jobs=1)))
     assert (report.peer, report.new, report.failed, report.commitment) == ("", 5, {}, 5)
     assert digests(folder) <= stored(store)
+    again = asyncio.run(push([folder], address, settings=PushSettings(jobs=1)))
+    assert (again.new, again.same, again.sent_bytes, again.commitment) == (0, 5, 0, 5)
+    every = asyncio.run(push([folder], address, settings=PushSettings(jobs=1, send_all=True)))
+    assert (every.new, every.same, every.failed) == (5, 0, {})
 
 
 def test_over_a_link_that_cuts_and_flips_all_arrives(
