@@ -152,7 +152,7 @@ def test_a_server_that_is_killed_goes_on(server: ReturningServer) -> None:
     number = 20_000
     while min(faults.count for faults in table.values()) < KILLS:
         asyncio.run(run(number))
-        number += 2
+        number += 5
     lost = lost_of(server.store, every)
     for faults in table.values():
         faults.lost = lost
