@@ -27,7 +27,7 @@ from stored_files import Maker, Original
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
-KILLS = int(os.environ.get("MERSEY_KILLS", "50"))
+KILLS = int(os.environ.get("MERSEY_KILLS", "25"))
 REQUESTS_BYTES = 64 << 10
 """Digests, manifests and fields of what begins anew."""
 

@@ -27,7 +27,7 @@ from upload_client import Upload, start_upload
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
-KILLS = int(os.environ.get("MERSEY_KILLS", "50"))
+KILLS = int(os.environ.get("MERSEY_KILLS", "25"))
 REQUESTS_BYTES = 4 << 10
 QUEUED_BYTES = 512 << 10  # of the link, and of the sockets on its way
 
