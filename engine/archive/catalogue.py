@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, select, update
 
+from ..dicom.instance import Instance
 from ..transfer.body import FileStamp
 from .database import Database, in_groups, open_postgres, open_sqlite
 from .entry import Entry
@@ -26,6 +27,7 @@ from .settling import Held, held_under, remove_instances, settle, write_settleme
 from .stored import OnConflict, Settled, StoredInstance, entry_of
 from .tables import files, instances, versions
 from .totals import Totals, count_rows, count_totals
+from .unpacked import UnpackedInstances
 from .versions import create_tables, prepare_file
 
 __all__ = ["Catalogue"]
@@ -56,6 +58,7 @@ class Catalogue:
     ) -> None:
         self.database = database
         self.scope = scope
+        self._unpacked = UnpackedInstances()
         try:
             database.write(
                 lambda connection: create_tables(
@@ -115,14 +118,14 @@ class Catalogue:
         statement = select(*_ENTRY).where(instances.c.sop_instance_uid == sop_instance_uid)
         with self.database.reading() as connection:
             row = connection.execute(statement).one_or_none()
-        return None if row is None else _entry(row)
+        return None if row is None else _entry(row, self._unpacked.of(row.record))
 
     def find_all(self, sop_instance_uids: Sequence[str]) -> dict[str, Entry]:
         """Those of the instances that are here, by their UIDs."""
         column = instances.c.sop_instance_uid
         with self.database.reading() as connection:
             return {
-                row.sop_instance_uid: _entry(row)
+                row.sop_instance_uid: _entry(row, self._unpacked.of(row.record))
                 for group in in_groups(sop_instance_uids)
                 for row in connection.execute(select(*_ENTRY, column).where(column.in_(group)))
             }
@@ -152,7 +155,7 @@ class Catalogue:
             statement = statement.where(columns.series_instance_uid == series_uid)
         with self.database.reading() as connection:
             rows = connection.execute(statement).all()
-        return [_entry(row) for row in rows]
+        return [_entry(row, self._unpacked.of(row.record)) for row in rows]
 
     def every_entry(self) -> Iterator[Entry]:
         """Every instance by UID, a page at a time: what changes meanwhile may or may not be met."""
@@ -162,7 +165,7 @@ class Catalogue:
             statement = select(*_ENTRY, column).where(column > after).order_by(column).limit(_PAGE)
             with self.database.reading() as connection:
                 rows = connection.execute(statement).all()
-            yield from map(_entry, rows)
+            yield from (_entry(row, unpack_instance(row.record)) for row in rows)
             if len(rows) < _PAGE:
                 return
             after = rows[-1].sop_instance_uid
@@ -172,7 +175,7 @@ class Catalogue:
         statement = select(*_ENTRY).order_by(instances.c.received.desc()).limit(limit)
         with self.database.reading() as connection:
             rows = connection.execute(statement).all()
-        return [_entry(row) for row in rows]
+        return [_entry(row, unpack_instance(row.record)) for row in rows]
 
     def store(self, stored: Sequence[StoredInstance], *, on_conflict: OnConflict) -> list[Settled]:
         """Put in instances whose blobs are durable, in one durable transaction.
@@ -355,9 +358,9 @@ def _still(uid: str, stamp: FileStamp) -> tuple[Any, ...]:
     )
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any, instance: Instance) -> Entry:
     return Entry(
-        unpack_instance(row.record),
+        instance,
         row.path,
         FileStamp(row.size_bytes, row.mtime_ns, row.inode),
         blob_key=row.blob_key,

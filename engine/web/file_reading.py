@@ -38,19 +38,70 @@ async def pieces(body: Body, *, blobs: BlobStore | None = None) -> AsyncGenerato
         A blob is gone, or shorter than it was.
     """
     files = _OpenFile()
+    piece = _Piece(body.length_bytes)
     try:
         for segment in body.segments():
-            if isinstance(segment, FileSlice):
-                async for piece in _file_pieces(files, segment):
-                    yield piece
-            elif isinstance(segment, BlobSlice):
+            if isinstance(segment, BlobSlice):
+                if piece.filled:
+                    yield piece.taken()
                 async for blob_piece in _blob_pieces(blobs, segment):
                     yield blob_piece
-            else:
-                for start in range(0, len(segment), PIECE_BYTES):
-                    yield segment[start : start + PIECE_BYTES]
+                piece.passed(segment.length_bytes)
+                continue
+            position, length = 0, _length(segment)
+            while position < length:
+                count = min(piece.room, length - position)
+                into = piece.part(count)
+                if isinstance(segment, bytes):
+                    into[:] = segment[position : position + count]
+                else:
+                    descriptor = files.open(segment)
+                    await _fill(descriptor, into, segment.offset_bytes + position)
+                    files.check()
+                position += count
+                if not piece.room:
+                    yield piece.taken()
+        if piece.filled:
+            yield piece.taken()
     finally:
         files.close()
+
+
+class _Piece:
+    """What is sent next, as it fills: many short segments make one piece."""
+
+    def __init__(self, left_bytes: int) -> None:
+        self._left_bytes = left_bytes
+        self._start()
+
+    @property
+    def room(self) -> int:
+        return len(self._data) - self.filled
+
+    def part(self, count: int) -> memoryview:
+        """The next `count` bytes, to be filled."""
+        start = self.filled
+        self.filled += count
+        return memoryview(self._data)[start : self.filled]
+
+    def taken(self) -> Buffer:
+        """The piece as far as it is filled; another one begins."""
+        data, filled = self._data, self.filled
+        self.passed(filled)
+        return data if filled == len(data) else memoryview(data)[:filled]
+
+    def passed(self, count: int) -> None:
+        """So many bytes have gone: no piece is longer than what is left."""
+        self._left_bytes -= count
+        self._start()
+
+    def _start(self) -> None:
+        self.filled = 0
+        self._data = bytearray(min(PIECE_BYTES, self._left_bytes))
+
+
+def _length(segment: bytes | FileSlice) -> int:
+    return len(segment) if isinstance(segment, bytes) else segment.length_bytes
 
 
 async def read_whole(body: Body, *, blobs: BlobStore | None = None) -> bytes:
@@ -114,17 +165,6 @@ class _OpenFile:
         self.slice, self.descriptor = None, -1
 
 
-async def _file_pieces(files: _OpenFile, wanted: FileSlice) -> AsyncGenerator[Buffer]:
-    descriptor = files.open(wanted)
-    position, end = wanted.offset_bytes, wanted.offset_bytes + wanted.length_bytes
-    while position < end:
-        piece = bytearray(min(PIECE_BYTES, end - position))
-        await _fill(descriptor, piece, position)
-        files.check()
-        yield piece
-        position += len(piece)
-
-
 async def _blob_pieces(blobs: BlobStore | None, wanted: BlobSlice) -> AsyncGenerator[bytes]:
     """The bytes of a blob, read in a thread: the next piece while the last one is sent."""
     if blobs is None:
@@ -154,24 +194,23 @@ async def _blob_pieces(blobs: BlobStore | None, wanted: BlobSlice) -> AsyncGener
         ahead.cancel()
 
 
-async def _fill(descriptor: int, piece: bytearray, offset_bytes: int) -> None:
-    done = _read_cached(descriptor, piece, offset_bytes)
-    if done == len(piece):
+async def _fill(descriptor: int, into: memoryview, offset_bytes: int) -> None:
+    done = _read_cached(descriptor, into, offset_bytes)
+    if done == len(into):
         return
     # The thread has its own descriptor: ours may be closed under it when we are cancelled.
     own = os.dup(descriptor)
-    with memoryview(piece) as view:
-        whole = await asyncio.to_thread(_read_and_close, own, view[done:], offset_bytes + done)
+    whole = await asyncio.to_thread(_read_and_close, own, into[done:], offset_bytes + done)
     if not whole:
         raise RefusedError("the file is shorter than it was", reason=Reason.CHANGED)
 
 
-def _read_cached(descriptor: int, piece: bytearray, offset_bytes: int) -> int:
+def _read_cached(descriptor: int, into: memoryview, offset_bytes: int) -> int:
     """Read what the page cache holds; 0 where it holds nothing or cannot be asked."""
     if not _NOWAIT:
         return 0
     try:
-        return os.preadv(descriptor, [piece], offset_bytes, _NOWAIT)
+        return os.preadv(descriptor, [into], offset_bytes, _NOWAIT)
     except OSError:  # nothing cached (EAGAIN), or the file system does not know the flag
         return 0
 
