@@ -32,7 +32,7 @@ test: $(STAMPS)/mersey $(STAMPS)/test
 
 # pytest ends with 5 where no test is marked long.
 test-long: $(STAMPS)/mersey $(STAMPS)/test
-	$(IN)/python -m pytest -m long $(ARGS) || [ $$? -eq 5 ]
+	$(IN)/python -m pytest -m long -n $(JOBS) --dist worksteal $(ARGS) || [ $$? -eq 5 ]
 
 # What crashes is left in build/fuzz as TARGET-crash-…; the corpus grows there too.
 FUZZ_TARGETS := scan progressive reduce truncate reorder
