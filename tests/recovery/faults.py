@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import socket
@@ -85,12 +86,23 @@ def small_disk(folder: Path, *, size_mb: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def fill(folder: Path, *, leave_bytes: int) -> Path:
-    """A file that leaves that much of the disk."""
-    space = os.statvfs(folder)
-    with (folder / "ballast").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - leave_bytes)
-    return folder / "ballast"
+def fill(folder: Path, *, leave_bytes: int, name: str = "ballast") -> Path:
+    """A file that leaves that much of the disk, while others may be writing to it."""
+    ballast = folder / name
+    with ballast.open("wb") as file:
+        for _ in range(50):
+            space = os.statvfs(folder)
+            wanted = space.f_bavail * space.f_frsize - leave_bytes
+            try:
+                if wanted > 0:
+                    os.posix_fallocate(file.fileno(), 0, wanted)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                file.truncate(0)
+            else:
+                break
+    return ballast
 
 
 def lost_of(store: Path, originals: list[Original]) -> int:

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from faults import fill
 from served_store import ServedStore, acknowledged_in, blob_sha256, rows_of, run_json
 from stored_files import Maker, Original
 
@@ -32,15 +33,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder: Path, *, leave_bytes: int, name: str = "ballast") -> Path:
-    """A file that leaves that much of the disk."""
-    ballast = folder / name
-    space = os.statvfs(folder)
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - leave_bytes)
-    return ballast
 
 
 def check_kept(store: Path, acknowledged: dict[str, str]) -> None:
