@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -29,6 +30,7 @@ __all__ = ["Ingest"]
 
 _log = logging.getLogger(__name__)
 _MAX_UNNEEDED = 10_000
+_PAUSE_S = 0.01
 
 
 class Ingest:
@@ -50,7 +52,7 @@ class Ingest:
         """Store `batch`: what became of each, in order. Never raises for want of space.
 
         The files of `batch` are gone afterwards, stored or not. A blob that is not needed after
-        all is removed, now or after a later commit.
+        all is removed, now or by a later `remove_unneeded`.
         """
         if not batch:
             return []
@@ -64,7 +66,7 @@ class Ingest:
         else:
             results = [_answer(one, outcome) for one, outcome in zip(batch, settled, strict=True)]
             self._unneeded.update((one.unneeded_key, None) for one in settled if one.unneeded_key)
-            self._remove_unneeded()
+            self.remove_unneeded()
         for one in batch:
             _remove_files(one)
         return results
@@ -81,25 +83,35 @@ class Ingest:
             self._unneeded.update(dict.fromkeys(ready))
             raise
 
-    def _remove_unneeded(self) -> None:
-        """Remove blobs that no instance refers to, where nobody is about to use them again.
+    def remove_unneeded(self, *, patience_s: float = 0.0) -> bool:
+        """Remove blobs that turned out not to be needed; False where some are left for later.
 
-        Elsewhere than in a local folder that cannot be known, and is left to `gc`.
+        They are left while another process stores, as it may be about to use them again; with
+        `patience_s`, that long is tried. Elsewhere than in a local folder nobody can know, and
+        they are left to `gc`.
         """
         keys = [key for key in self._unneeded if self.blobs.path_of(key) is not None]
         self._unneeded = dict.fromkeys(keys[-_MAX_UNNEEDED:])
         if not keys:
-            return
+            return True
+        deadline = time.monotonic() + patience_s
         try:
-            with self._lock.removing(wait=False) as alone:
-                if not alone:
-                    return
-                for key in set(keys) - self._needed(keys):
-                    self.blobs.remove(key)
+            while not self._removed(keys):
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_PAUSE_S)
         except MerseyError as error:
             _log.warning("blobs that nothing refers to were not removed: %s", error)
-            return
+            return False
         self._unneeded = {}
+        return True
+
+    def _removed(self, keys: Sequence[str]) -> bool:
+        with self._lock.removing(wait=False) as alone:
+            if alone:
+                for key in set(keys) - self._needed(keys):
+                    self.blobs.remove(key)
+        return alone
 
     def _needed(self, keys: Sequence[str]) -> set[str]:
         column = instances.c.blob_key

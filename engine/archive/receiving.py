@@ -78,7 +78,7 @@ class Receiving:
         They are read, for their digests, and shared, not copied: nobody may change them.
         """
         receiving = cls.__new__(cls)
-        receiving.path = os.fspath(incoming / f"{uuid.uuid4().hex}.part")
+        receiving.path = ""
         receiving.size_bytes = receiving._begun_bytes = 0
         receiving._sha256, receiving._crc32 = hashlib.sha256(), 0
         try:
@@ -88,7 +88,7 @@ class Receiving:
         try:
             # Locked before it is there under the other name: `collect` never sees it unlocked.
             fcntl.flock(receiving._descriptor, fcntl.LOCK_EX)
-            os.link(path, receiving.path)
+            receiving._link(path, incoming)
             with open(receiving._descriptor, "rb", buffering=0, closefd=False) as file:
                 while piece := file.read(_READ_BYTES):
                     receiving._sha256.update(piece)
@@ -98,6 +98,20 @@ class Receiving:
             receiving.abandon()
             raise _failure(error) from error
         return receiving
+
+    def _link(self, path: Path, incoming: Path) -> None:
+        """Give the file a name in `incoming` that says which file it is.
+
+        Who died with the same file left such a name too, which `collect` takes for ours while
+        we hold the lock: so it goes now.
+        """
+        which = f"{os.fstat(self._descriptor).st_ino:x}-"
+        for name in os.listdir(incoming):
+            if name.startswith(which):
+                with suppress(FileNotFoundError):
+                    os.unlink(incoming / name)
+        self.path = os.fspath(incoming / f"{which}{uuid.uuid4().hex}.part")
+        os.link(path, self.path)
 
     def write(self, data: Buffer) -> None:
         """Append `data`. Pieces of 64 KiB and more are digested without the interpreter's lock."""
@@ -135,8 +149,9 @@ class Receiving:
 
     def abandon(self) -> None:
         """Remove the file, if it is there still."""
-        with suppress(FileNotFoundError):
-            os.unlink(self.path)
+        if self.path:
+            with suppress(FileNotFoundError):
+                os.unlink(self.path)
         self.release()
 
 

@@ -34,6 +34,8 @@ _MAX_IN_FLIGHT = 256  # each holds a file open
 _EXAMINED_AT_ONCE = 16
 _EXAMINED_BYTES_AT_ONCE = 32 << 20
 _TIME_LIMIT_S = 120.0
+_TRIED_AGAIN_S = 1.0  # removing what others kept us from removing
+_PATIENCE_S = 2.0  # with that at the end
 _STOPPED = "the server stopped before it was stored"
 
 
@@ -147,6 +149,7 @@ class Intake:
             self._stopped = True
             for item in list(self._in_flight):
                 self._settle(item, Refusal("failure", _STOPPED))
+            await asyncio.to_thread(self.ingest.remove_unneeded, patience_s=_PATIENCE_S)
 
     async def _examine(self) -> None:
         while True:
@@ -199,11 +202,18 @@ class Intake:
         return [found for item in items for found in await self._findings([item])]
 
     async def _commit(self) -> None:
+        nothing_left = True
         while True:
-            await self._may_commit.wait()
+            try:
+                async with asyncio.timeout(None if nothing_left else _TRIED_AGAIN_S):
+                    await self._may_commit.wait()
+            except TimeoutError:
+                nothing_left = await _to_its_end(asyncio.to_thread(self.ingest.remove_unneeded))
+                continue
             self._may_commit.clear()
             items, self._committing = self._committing, []
             await _to_its_end(self._commit_all(items))
+            nothing_left = False
 
     async def _commit_all(self, items: list[_Item]) -> None:
         batch = [item.examined for item in items if item.examined is not None]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import hashlib
 import json
 import os
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +28,7 @@ from mersey.engine.archive.part10_body import file_segments
 from mersey.engine.archive.receiving import Received, Receiving, no_space
 from mersey.engine.archive.removal_lock import RemovalLock
 from mersey.engine.archive.stored import Settled
+from mersey.engine.runtime.intake import Intake, Kept
 from mersey.engine.transfer.body import BlobSlice
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -184,8 +187,51 @@ def test_a_blob_that_another_process_may_need_is_removed_later(store: Store) -> 
     with lock.committing():
         ingest.commit([store.examined(file_of(ct_of(seed=2)))])
         assert len(list(store.blobs.keys())) == 2
-    ingest.commit([store.examined(file_of(ct_of(seed=2)))])
+        assert not ingest.remove_unneeded(patience_s=0.05)
+    assert ingest.remove_unneeded()
     assert len(list(store.blobs.keys())) == 1
+
+
+def test_the_way_in_tries_again_to_remove_what_another_process_kept(store: Store) -> None:
+    ingest = Ingest(store.blobs, store.catalogue, on_conflict="replace")
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            intake = Intake(ingest, executor=executor, examiners=1)
+            running = asyncio.create_task(intake.run())
+            with RemovalLock(store.blobs.incoming).committing():
+                for seed in (1, 2):
+                    data = file_of(ct_of(seed=seed))
+                    arrival = intake.begin()
+                    await arrival.write(data)
+                    assert isinstance(await (await arrival.finish()), Kept)
+                assert len(list(store.blobs.keys())) == 2
+            for _ in range(2_000):
+                if len(list(store.blobs.keys())) == 1:
+                    break
+                await asyncio.sleep(0.01)
+            assert len(list(store.blobs.keys())) == 1
+            running.cancel()
+            await asyncio.wait([running])
+
+    asyncio.run(run())
+
+
+def test_a_file_that_is_adopted_again_has_one_name_on_its_way(store: Store) -> None:
+    path = store.blobs.incoming.parent / "upload"
+    data = file_of(ct_of())
+    path.write_bytes(data)
+    died = Receiving.adopt(path, store.blobs.incoming)
+    left = store.blobs.incoming / (os.path.basename(died.path) + ".zst")
+    left.touch()  # a worker was about to compress it
+    died.release()  # as a process does that is killed
+    again = Receiving.adopt(path, store.blobs.incoming)
+    assert again.finish().sha256 == hashlib.sha256(data).hexdigest()
+    assert store.incoming() == [os.path.basename(again.path)]
+    assert store.blobs.collect(older_than_s=0) == 0
+    again.abandon()
+    assert not store.incoming()
+    assert path.read_bytes() == data
 
 
 def test_where_the_catalogue_fails_nothing_is_acknowledged_or_left(

@@ -19,7 +19,15 @@ import zstandard
 from mersey.engine.runtime.process_tree import process_tree
 from stored_files import CONTENT_TYPE, Original, as_parts
 
-__all__ = ["MERSEY", "ServedStore", "acknowledged_in", "blob_sha256", "rows_of", "run_json"]
+__all__ = [
+    "MERSEY",
+    "ServedStore",
+    "acknowledged_in",
+    "blob_sha256",
+    "rows_of",
+    "run_json",
+    "wait_until_empty",
+]
 
 MERSEY = str(Path(sys.executable).with_name("mersey"))
 _PATIENCE_S = 60

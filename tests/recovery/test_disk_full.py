@@ -13,7 +13,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from faults import fill
-from served_store import ServedStore, acknowledged_in, blob_sha256, rows_of, run_json
+from served_store import (
+    ServedStore,
+    acknowledged_in,
+    blob_sha256,
+    rows_of,
+    run_json,
+    wait_until_empty,
+)
 from stored_files import Maker, Original
 
 pytestmark = pytest.mark.long
@@ -70,7 +77,7 @@ def test_storing_on_a_full_disk_fails_cleanly_and_goes_on_when_there_is_space(
         assert [post(originals) for originals in waiting] == [200] * 5
         large = maker.make("large")
         assert post([large]) == 200
-        assert not list((store / "incoming").iterdir())
+        wait_until_empty(store / "incoming")
     finally:
         server.stop()
     check_kept(store, acknowledged)

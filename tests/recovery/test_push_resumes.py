@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from faults import Faults, ReturningServer, fill, lost_of, moment, small_disk
 from push_client import CHUNK_BYTES, CONNECTIONS, push_all, start_push
-from served_store import rows_of, run_json
+from served_store import rows_of, run_json, wait_until_empty
 from stored_files import Maker, Original
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -70,7 +70,7 @@ def check_store(server: ReturningServer, count: int) -> None:
     # Of a push that was killed at its very end the journal stays, until it expires.
     assert not list((server.store / "inbound").rglob("*.part"))
     assert not list((server.store / "inbound").rglob("*.whole"))
-    assert not list((server.store / "incoming").iterdir())
+    wait_until_empty(server.store / "incoming")
     code, found = run_json("store", "verify", "--store", str(server.store), "--no-renditions")
     assert code == 0, found
 
