@@ -79,6 +79,18 @@ def command(
         ConflictOption,
         typer.Option(help="What to do where a UID that is sent is taken by other bytes."),
     ] = ConflictOption.reject,
+    upload_expiry: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            max=87600,
+            metavar="HOURS",
+            help="How long an upload is kept that nobody goes on with.",
+        ),
+    ] = 24.0,
+    max_upload: Annotated[
+        str, typer.Option(metavar="SIZE", help="How long one resumable upload may be.")
+    ] = "1TiB",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
@@ -127,6 +139,8 @@ def command(
         cache_bytes=None if cache_size is None else parse_byte_size(cache_size),
         prebuild=prebuild,
         on_conflict=on_conflict.value,
+        upload_expiry_s=upload_expiry * 3600,
+        max_upload_bytes=parse_byte_size(max_upload),
     )
     if catalogue is None:
         _rebuild_lost(place, settings.store, jobs)

@@ -15,7 +15,7 @@ __all__ = ["Cors"]
 
 _EXPOSED = (
     "Content-Range, Content-Length, Content-Type, Accept-Ranges, ETag, X-Decode-Level, Warning, "
-    "Content-Disposition, Repr-Digest, Content-Digest, "
+    "Content-Disposition, Repr-Digest, Content-Digest, Retry-After, "
     "Location, Upload-Offset, Upload-Length, Upload-Complete, Upload-Limit, Upload-Metadata, "
     "Upload-Defer-Length, Upload-Concat, Upload-Expires, Tus-Resumable, Tus-Version, "
     "Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm"
@@ -26,9 +26,9 @@ _ALLOWED = (
     "Upload-Offset, Upload-Length, Upload-Complete, "
     "Upload-Draft-Interop-Version, Upload-Metadata, Upload-Defer-Length, Upload-Concat, "
     "Upload-Checksum, Tus-Resumable, X-HTTP-Method-Override, X-Request-ID, Content-Digest, "
-    "Repr-Digest"
+    "Repr-Digest, Content-Range"
 )
-_METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _MAX_AGE_S = 86400
 
 

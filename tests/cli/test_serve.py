@@ -23,9 +23,12 @@ MERSEY = [sys.executable, "-c", "from mersey.engine.cli.main import main; main()
 
 
 @contextmanager
-def serving(store: Path, *folders: Path) -> Iterator[tuple[subprocess.Popen, int]]:
+def serving(
+    store: Path, *folders: Path, options: tuple[str, ...] = ()
+) -> Iterator[tuple[subprocess.Popen, int]]:
     """Run the command on a free port; the port is read from what it prints."""
     arguments = ["serve", *map(str, folders), "--store", str(store), "--port", "0", "--jobs", "1"]
+    arguments += options
     process = subprocess.Popen(
         [*MERSEY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -122,6 +125,25 @@ def test_it_tells_what_it_found_on_stderr(tmp_path: Path) -> None:
         assert found["00280010"]["Value"] == [128]
         assert process.stderr.readline().startswith("not served: ")
         assert process.stderr.readline().startswith("indexed: 2 files, 1 new")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_uploads_are_kept_and_bounded_as_the_options_say(tmp_path: Path) -> None:
+    options = ("--upload-expiry", "1.5", "--max-upload", "3MiB")
+    with serving(tmp_path / "store", options=options) as (process, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("OPTIONS", "/dicom-web/studies")
+        response = connection.getresponse()
+        response.read()
+        limits = set(response.headers["Upload-Limit"].split(", "))
+        assert {f"max-size={3 << 20}", "max-age=5400"} <= limits
+        fields = {"Tus-Resumable": "1.0.0", "Upload-Length": str((3 << 20) + 1)}
+        connection.request("POST", "/uploads", headers=fields)
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 413
+        connection.close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 
