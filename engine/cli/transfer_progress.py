@@ -1,79 +1,43 @@
-"""A transfer on a terminal: bytes, MB/s, time left, and what compression saved.
-
-Where stderr is no terminal there is no bar, only the lines.
-"""
+"""The bar of a transfer: bytes, MB/s, time left, and what compression saved."""
 
 from __future__ import annotations
 
-import sys
-import time
-from typing import Any, Self
+from typing import TYPE_CHECKING
 
-from .terminal import printable, size
+from .terminal import size
+from .terminal_bar import TerminalBar
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 __all__ = ["TransferProgress"]
 
-_REFRESH_S = 0.1
 
-
-class TransferProgress:
+class TransferProgress(TerminalBar):
     """The progress of a transfer, in bytes of originals."""
 
     def __init__(self, label: str) -> None:
-        self._label = label
-        self._bar: Any = None
-        self._drawn = 0.0
+        super().__init__(label, saved="")
 
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                DownloadColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-                TransferSpeedColumn,
-            )
+    def _columns(self) -> list[ProgressColumn]:
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
-            self._bar = Progress(
-                TextColumn(self._label),
-                BarColumn(),
-                DownloadColumn(),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[saved]}"),
-                console=Console(stderr=True),
-                auto_refresh=False,
-                transient=True,
-            )
-            self._bar.start()
-            self._task = self._bar.add_task("", total=None, saved="")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        return [
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[saved]}"),
+        ]
 
     def show(self, size_bytes: int, total_bytes: int, wire_bytes: int) -> None:
         """`size_bytes` of `total_bytes` are there, for which `wire_bytes` travelled."""
-        now = time.monotonic()
-        if self._bar is None or now - self._drawn < _REFRESH_S:
-            return
-        self._drawn = now
         saved = size_bytes - wire_bytes
         text = f"{size(saved)} saved" if saved > 0.01 * size_bytes else ""
-        self._bar.update(
-            self._task,
-            completed=size_bytes,
-            total=total_bytes or None,
-            saved=text,
-            refresh=True,
-        )
-
-    def say(self, line: str) -> None:
-        """Print one line on stderr, above the bar where there is one."""
-        if self._bar is None:
-            print(printable(line), file=sys.stderr, flush=True)
-        else:
-            self._bar.console.print(printable(line), markup=False, highlight=False)
+        self._draw(completed=size_bytes, total=total_bytes or None, saved=text)
