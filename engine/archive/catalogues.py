@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from .blobs import is_key
+from .blobs import BlobStore, is_key
 from .catalogue import Catalogue
 
 __all__ = ["BLOBS_NAME", "CATALOGUE_NAME", "forget_other_folders", "open_catalogue"]
@@ -16,13 +16,15 @@ BLOBS_NAME = "blobs"
 CATALOGUE_NAME = "catalogue.sqlite"
 
 
-def open_catalogue(store: Path, url: str | None = None, *, anew: bool = False) -> Catalogue:
+def open_catalogue(
+    store: Path, url: str | None = None, *, anew: bool = False, blobs: BlobStore | None = None
+) -> Catalogue:
     """The catalogue at `url`, or without one the file in the folder `store`.
 
     In a shared one, files in place are noted as seen by this machine with this folder for its
     store: others find them too, and serve those that they see under the same path, but only
     this one forgets them. `anew` makes it empty, to be rebuilt from the blobs; so is one that is
-    made where `store` holds blobs already.
+    made where the folder `store`, or `blobs` elsewhere, hold some already.
 
     Raises
     ------
@@ -31,9 +33,9 @@ def open_catalogue(store: Path, url: str | None = None, *, anew: bool = False) -
     UnsupportedError
         psycopg is not installed.
     ResourceError
-        The database cannot be reached, or another process keeps an old version open.
+        The database or `blobs` cannot be reached, or another process keeps an old version open.
     """
-    with_blobs = _holds_blobs(store)
+    with_blobs = _holds_blobs(store) or (blobs is not None and any(blobs.keys()))
     if url is None:
         return Catalogue.open(store / CATALOGUE_NAME, anew=anew, with_blobs=with_blobs)
     scope = f"{socket.gethostname()}:{os.path.abspath(store)}"

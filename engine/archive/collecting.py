@@ -77,7 +77,7 @@ def collect_blobs(
         on_progress(len(keys))
     old = [key for key in candidates if _since(blobs, key, seen) + grace_s <= time.time()]
     count = size_bytes = 0
-    lock = RemovalLock(blobs.incoming)
+    lock = RemovalLock(blobs.incoming, catalogue.database)
     for keys in batched(old, _AT_ONCE):
         with lock.removing(wait=True):
             still = set(keys) - _referred_to(catalogue, keys)

@@ -101,6 +101,38 @@ class Database:
             for key in sorted({_lock_key(name) for name in names}):
                 connection.execute(select(func.pg_advisory_xact_lock(key)))
 
+    @contextmanager
+    def holding(self, name: str, *, alone: bool, wait: bool = True) -> Iterator[bool]:
+        """Hold `name` against other processes, together with others or `alone`.
+
+        For longer than a transaction of ours, on a connection of its own. Yields False, and holds
+        nothing, where that needs waiting and `wait` is not set. Does nothing on SQLite, whose
+        processes share a machine and a folder.
+
+        Raises
+        ------
+        ResourceError
+            The database cannot be reached, or the connection broke in between: then `name` was
+            not held all the time, and what was done meanwhile is not to be relied on.
+        """
+        if not self.is_shared:
+            yield True
+            return
+        kind = "" if alone else "_shared"
+        key = _lock_key(name)
+        with _translated(), self.engine.connect() as connection, connection.begin():
+            # Nobody is to end a transaction that only waits for bytes to arrive elsewhere.
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            if wait:
+                connection.execute(select(getattr(func, f"pg_advisory_xact_lock{kind}")(key)))
+            elif not connection.scalar(
+                select(getattr(func, f"pg_try_advisory_xact_lock{kind}")(key))
+            ):
+                yield False
+                return
+            yield True
+            connection.execute(select(1))  # whoever hears an answer has held it till now
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()

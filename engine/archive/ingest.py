@@ -45,7 +45,7 @@ class Ingest:
         self.blobs = blobs
         self.on_conflict = on_conflict
         self._catalogue = catalogue
-        self._lock = RemovalLock(blobs.incoming)
+        self._lock = RemovalLock(blobs.incoming, catalogue.database)
         self._unneeded: dict[str, None] = {}
 
     def commit(self, batch: Sequence[Examined]) -> list[Settled | Refusal]:

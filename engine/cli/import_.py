@@ -40,6 +40,13 @@ def command(
             show_default="~/.local/share/mersey",
         ),
     ] = None,
+    local: Annotated[
+        Path | None,
+        typer.Option(
+            help="With a store elsewhere: the folder for the catalogue and what is on its way.",
+            show_default="~/.local/share/mersey",
+        ),
+    ] = None,
     catalogue: Annotated[
         str | None,
         typer.Option(
@@ -64,7 +71,7 @@ def command(
     counted, no more. One line a failed file on stderr; exit code 1 if any failed.
     """
     started = time.monotonic()
-    summary = _import(paths, store, catalogue, on_conflict.value, jobs)
+    summary = _import(paths, store, local, catalogue, on_conflict.value, jobs)
     seconds = time.monotonic() - started
     if as_json:
         print(json.dumps(_as_json(summary, seconds), indent=2))
@@ -77,6 +84,7 @@ def command(
 def _import(
     paths: Sequence[Path],
     store: str | None,
+    local: Path | None,
     catalogue_url: str | None,
     on_conflict: OnConflict,
     jobs: int | None,
@@ -89,14 +97,16 @@ def _import(
     from ..runtime.importing import find_files
     from ..runtime.worker_pool import WorkerPool
     from .progress import TranscodeProgress
+    from .store_opening import store_folder
 
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values of patients
     files = list(find_files(paths))
-    local = default_store() if store is None or "://" in store else Path(store)
-    local.mkdir(parents=True, exist_ok=True)
-    blobs = open_blobs(store or local, local=local)
+    place = store or str(default_store())
+    folder = store_folder(place, local)
+    folder.mkdir(parents=True, exist_ok=True)
+    blobs = open_blobs(place, local=folder)
     with (
-        closing(open_catalogue(local, catalogue_url)) as catalogue,
+        closing(open_catalogue(folder, catalogue_url, blobs=blobs)) as catalogue,
         WorkerPool(jobs=jobs) as pool,
         TranscodeProgress(
             total_bytes=sum(file.size_bytes for file in files), label="importing"

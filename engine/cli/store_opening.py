@@ -67,7 +67,7 @@ def open_store(
     if is_lost and next(iter(opened.blobs.keys()), None) is not None:
         # A new one would know no blob, and a collection take them all.
         raise UsageError(f"{folder} has blobs and no catalogue: `mersey store rebuild` first")
-    held = open_catalogue(folder, catalogue)
+    held = open_catalogue(folder, catalogue, blobs=opened.blobs)
     try:
         yield opened, held
     finally:

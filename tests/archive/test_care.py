@@ -277,7 +277,7 @@ def test_gc_waits_for_an_ingest_between_its_blob_and_its_catalogue(
     archive: Archive, slices
 ) -> None:
     made = archive.examined(slices[0])
-    with RemovalLock(archive.blobs.incoming).committing():
+    with RemovalLock(archive.blobs.incoming, archive.catalogue.database).committing():
         archive.blobs.commit([Ready(made.path, made.stored.blob_key)])
         thread = threading.Thread(target=lambda: gc(archive))
         thread.start()

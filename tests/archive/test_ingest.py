@@ -183,7 +183,7 @@ def test_of_other_bytes_the_policy_decides_and_one_blob_is_left(store: Store, po
 def test_a_blob_that_another_process_may_need_is_removed_later(store: Store) -> None:
     ingest = Ingest(store.blobs, store.catalogue, on_conflict="replace")
     ingest.commit([store.examined(file_of(ct_of(seed=1)))])
-    lock = RemovalLock(store.blobs.incoming)
+    lock = RemovalLock(store.blobs.incoming, store.catalogue.database)
     with lock.committing():
         ingest.commit([store.examined(file_of(ct_of(seed=2)))])
         assert len(list(store.blobs.keys())) == 2
@@ -199,7 +199,7 @@ def test_the_way_in_tries_again_to_remove_what_another_process_kept(store: Store
         with ThreadPoolExecutor(1) as executor:
             intake = Intake(ingest, executor=executor, examiners=1)
             running = asyncio.create_task(intake.run())
-            with RemovalLock(store.blobs.incoming).committing():
+            with RemovalLock(store.blobs.incoming, store.catalogue.database).committing():
                 for seed in (1, 2):
                     data = file_of(ct_of(seed=seed))
                     arrival = intake.begin()
