@@ -68,6 +68,7 @@ _WIRE_BYTES = 8 << 30
 _KEEP_ALIVE_S = 65
 _COLLECT_EVERY_S = 600.0
 _QUIET_S = 2.0
+_REBUILD = "`mersey store rebuild` makes it anew"
 _log = logging.getLogger(__name__)
 
 
@@ -133,10 +134,12 @@ async def serve(
             raise UsageError(f"{folder} is no folder")
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
-        catalogue = open_catalogue(settings.store, settings.catalogue)
-        stack.callback(catalogue.close)
-        forget_other_folders(catalogue, settings.folders)
         blobs = open_blobs(settings.blobs or settings.store, local=settings.store)
+        catalogue = open_catalogue(settings.store, settings.catalogue, blobs=blobs)
+        stack.callback(catalogue.close)
+        if catalogue.needs_rebuild:
+            _log.warning("blobs of the store may be unknown to the catalogue: %s", _REBUILD)
+        forget_other_folders(catalogue, settings.folders)
         requests = stack.enter_context(WorkerPool(jobs=settings.jobs))
         builds = stack.enter_context(WorkerPool(jobs=max(1, requests.jobs - 1)))
         stack.callback(builds.shutdown, cancel_futures=True)
