@@ -130,13 +130,18 @@ class Catalogue:
                 for row in connection.execute(select(*_ENTRY, column).where(column.in_(group)))
             }
 
-    def digests(self, sop_instance_uids: Sequence[str]) -> dict[str, str]:
-        """The SHA-256 of those of the instances that are here and have one, by their UIDs."""
+    def kept_as(self, sop_instance_uids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """SHA-256 and blob key of those of the instances that have a digest, by their UIDs.
+
+        The key is "" where a file in place holds it.
+        """
         columns = instances.c
-        statement = select(columns.sop_instance_uid, columns.sha256).where(columns.sha256 != "")
+        statement = select(columns.sop_instance_uid, columns.sha256, columns.blob_key).where(
+            columns.sha256 != ""
+        )
         with self.database.reading() as connection:
             return {
-                row.sop_instance_uid: row.sha256
+                row.sop_instance_uid: (row.sha256, row.blob_key)
                 for group in in_groups(sop_instance_uids)
                 for row in connection.execute(statement.where(columns.sop_instance_uid.in_(group)))
             }

@@ -28,6 +28,7 @@ from ..archive.catalogue import Catalogue
 from ..archive.examination import Refusal
 from ..archive.inbound_store import InboundStore
 from ..archive.indexed_file import index_files
+from ..archive.presence import Presence
 from ..archive.receiving import Receiving
 from ..archive.stored import Settled, StoredInstance
 from ..transfer.manifest import Item, Manifest
@@ -66,6 +67,7 @@ class Arrivals:
         self.intake = intake
         self.expires_s = expires_s
         self._catalogue = catalogue
+        self._presence = Presence(intake.ingest.blobs)
         self._executor = executor
         self._budget = budget
         self._jobs = jobs
@@ -178,8 +180,17 @@ class Arrivals:
         return tuple(results)
 
     async def held(self, sop_instance_uids: list[str]) -> dict[str, str]:
-        """The SHA-256 of those of the instances that the archive has, by their UIDs."""
-        return await asyncio.to_thread(self._catalogue.digests, sop_instance_uids)
+        """The SHA-256 of those of the instances that the archive has, by their UIDs.
+
+        One whose blob is lost is not among them: to send it again mends it.
+        """
+
+        def look() -> dict[str, str]:
+            kept = self._catalogue.kept_as(sop_instance_uids)
+            lost = self._presence.lost(key for _, key in kept.values() if key)
+            return {uid: sha256 for uid, (sha256, key) in kept.items() if key not in lost}
+
+        return await asyncio.to_thread(look)
 
     async def discard(self, arriving: Arriving) -> None:
         """Forget a parcel, once nothing of it is in the making."""
@@ -201,7 +212,7 @@ class Arrivals:
         busy = arriving.inbound.settled.keys() | arriving.working
         left = [index for index in range(len(items)) if index not in busy]
         uids = [items[index].sop_instance_uid for index in left]
-        held = await asyncio.to_thread(self._catalogue.digests, uids)
+        held = await self.held(uids)
         same = [
             index
             for index in left

@@ -29,7 +29,7 @@ from .commitment import Commitments
 from .cors import Cors
 from .frame_source import FrameSource
 from .frames import answer_frames
-from .holdings import Holdings
+from .holdings import Holdings, Lost
 from .inbound import Inbounds
 from .metadata import MetadataSource, answer_metadata
 from .object_source import ObjectSource
@@ -211,17 +211,17 @@ async def _rendered(request: Request, service: Service) -> ASGIApp:
 async def _thumbnail(request: Request, service: Service) -> ASGIApp:
     return await answer_thumbnail(
         request,
-        await _named(request, service),
+        await _named(request, service, lost="left out"),  # any of them stands for all
         frame_list=request.path_params.get("frames"),
         source=service.frames,
     )
 
 
-async def _named(request: Request, service: Service) -> list[Entry]:
+async def _named(request: Request, service: Service, *, lost: Lost = "refused") -> list[Entry]:
     """The one instance that the path names, or those of its series or study."""
     path = request.path_params
     if "instance" not in path:
-        return await service.holdings.entries(path["study"], path.get("series"))
+        return await service.holdings.entries(path["study"], path.get("series"), lost=lost)
     return [await service.holdings.entry(path["study"], path["series"], path["instance"])]
 
 

@@ -2,7 +2,8 @@
 
 On the way to a frame this costs a look-up in memory and a stat: no statement, no parsing. A
 file that has changed is indexed anew before anything of it is served; one that has gone is
-answered with that.
+answered with that. What another process has put in the place of an instance is served after
+`TRUSTED_S` at the latest.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ...codecs.errors import IntegrityError, MerseyError
 from ..archive.blobs import is_compressed
@@ -20,13 +24,30 @@ from ..archive.catalogue import Catalogue
 from ..archive.entry import Entry, is_uid, stamp_of
 from ..archive.folder_index import FolderIndex
 from ..archive.locating import Locator
+from ..archive.presence import Presence
 from .status import Reason, RefusedError
 
-__all__ = ["Holdings", "is_current", "reading", "require_current"]
+__all__ = ["TRUSTED_S", "Holdings", "Lost", "is_current", "reading", "require_current"]
+
+TRUSTED_S = 1.0
+"""What the catalogue said longer ago is asked again: others may have changed it."""
+
+type Lost = Literal["refused", "left out", "listed"]
+"""What becomes of instances whose bytes are lost, where several are asked for."""
 
 _CACHE_BYTES = 16 << 20
 _GONE_KEPT = 4096
+_SEEN_WITHIN_S = 600.0
+_MOST_NAMED = 10
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What was looked up, and when."""
+
+    entry: Entry
+    at_s: float
 
 
 class Holdings:
@@ -42,12 +63,17 @@ class Holdings:
         *,
         on_gone: Callable[[str], None] = lambda _: None,
         locator: Locator | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._locator = locator
+        self._presence = None if locator is None else Presence(locator.blobs)
+        self._clock = clock
         self.catalogue = catalogue
         self._index = index
         self._on_gone = on_gone
-        self._held: BoundedCache[str, Entry] = BoundedCache(limit_bytes=_CACHE_BYTES, weigh=_weight)
+        self._held: BoundedCache[str, _Held] = BoundedCache(
+            limit_bytes=_CACHE_BYTES, weigh=lambda held: _weight(held.entry)
+        )
         self._gone: BoundedCache[str, bool] = BoundedCache(
             limit_bytes=_GONE_KEPT, weigh=lambda _: 1
         )
@@ -59,34 +85,48 @@ class Holdings:
         ------
         RefusedError
             There is none, or its file has gone.
+        IntegrityError
+            Its blob is lost.
         """
         for uid in (study_uid, series_uid, instance_uid):
             require_uid(uid)
-        entry = self._held.get(instance_uid)
-        if entry is None or not is_current(entry):
+        held = self._held.get(instance_uid)
+        if held is None or held.at_s + TRUSTED_S < self._clock() or not is_current(held.entry):
             entry = await self._find(instance_uid)
+        else:
+            entry = held.entry
         if entry.uids != (study_uid, series_uid, instance_uid):
             raise RefusedError("no such instance in that series", reason=Reason.NOT_FOUND)
         return entry
 
     async def entries(
-        self, study_uid: str, series_uid: str | None = None, *, with_files: bool = True
+        self,
+        study_uid: str,
+        series_uid: str | None = None,
+        *,
+        with_files: bool = True,
+        lost: Lost = "refused",
     ) -> list[Entry]:
         """The instances of a study or series, in a stable order, without those that have gone.
 
         Blobs elsewhere come without a file: slices of theirs are read in ranges. Those that are
         compressed have a copy, without `with_files` only where there is one already.
 
+        Where blobs are lost, nothing is given in part unless `lost` says so: who asks for a
+        study would not know that it is short. ``listed`` gives those instances without a file.
+
         Raises
         ------
         RefusedError
             There is none.
+        IntegrityError
+            The bytes of some are lost; it names them.
         """
         require_uid(study_uid)
         if series_uid is not None:
             require_uid(series_uid)
         found, gone = await asyncio.to_thread(
-            self._current_entries, study_uid, series_uid, with_files=with_files
+            self._current_entries, study_uid, series_uid, with_files=with_files, lost=lost
         )
         for path in gone:
             self._on_gone(path)
@@ -111,6 +151,7 @@ class Holdings:
         self._gone.drop(instance_uid)
 
     async def _find(self, instance_uid: str) -> Entry:
+        looked_s = self._clock()
         entry = await asyncio.to_thread(self._look_up, instance_uid)
         if entry is None:
             self._held.drop(instance_uid)
@@ -123,14 +164,17 @@ class Holdings:
             self._held.drop(instance_uid)
             raise RefusedError("the file of this instance is gone", reason=Reason.GONE)
         self._gone.drop(instance_uid)
-        self._held.put(instance_uid, entry)
+        self._held.put(instance_uid, _Held(entry, looked_s))
         return entry
 
     def _look_up(self, instance_uid: str) -> Entry | None:
         """The entry in the catalogue, after a second look at its file where that changed."""
         entry = self.catalogue.find(instance_uid)
         if entry is not None and entry.blob_key:
-            return self._readable(entry)
+            (placed,), lost = self._placed([entry], with_files=True)
+            if lost:
+                raise IntegrityError("the bytes of this instance are lost")
+            return placed
         if entry is None or is_current(entry):
             return entry
         self._index.refresh(entry)
@@ -148,36 +192,58 @@ class Holdings:
         """`entry` such that slices are of the original: those of a compressed blob are not."""
         return self._local(entry) if is_compressed(entry.blob_key) else self._located(entry)
 
-    def _placed(self, found: Iterable[Entry], *, with_files: bool) -> list[Entry]:
-        """Where each of `found` is; one whose blob is lost costs the others nothing."""
+    def _placed(
+        self, found: Sequence[Entry], *, with_files: bool
+    ) -> tuple[list[Entry], list[Entry]]:
+        """Where each of `found` is, and those of them whose blob is lost, which have no file."""
         place = self._readable if with_files else self._located
-        placed = []
+        placed, lost = [], []
         for entry in found:
             try:
                 placed.append(place(entry))
             except IntegrityError as error:
-                uid = entry.instance.sop_instance_uid
-                _log.warning("instance %s is left out: %s", uid, error)
-        return placed
+                _log.warning("instance %s: %s", entry.instance.sop_instance_uid, error)
+                placed.append(replace(entry, path=""))
+                lost.append(placed[-1])
+        apart = {one.blob_key for one in placed if one.blob_key and not one.path}
+        apart -= {one.blob_key for one in lost}
+        if apart and self._presence is not None:
+            gone = self._presence.lost(apart, seen_within_s=_SEEN_WITHIN_S)
+            lost += [one for one in placed if one.blob_key in gone]
+        return placed, lost
 
     def _located(self, entry: Entry) -> Entry:
         return entry if self._locator is None else self._locator.locate(entry)
 
     def _current_entries(
-        self, study_uid: str, series_uid: str | None, *, with_files: bool
+        self, study_uid: str, series_uid: str | None, *, with_files: bool, lost: Lost
     ) -> tuple[list[Entry], list[str]]:
         """The entries whose files are there, indexed anew where need be; the paths that are not."""
         held = self.catalogue.entries(study_uid, series_uid)
-        entries = self._placed(held, with_files=with_files)
-        changed = [entry for entry in entries if not entry.blob_key and not is_current(entry)]
+        changed = [entry for entry in held if not entry.blob_key and not is_current(entry)]
+        if changed:
+            for entry in changed:
+                self._index.refresh(entry)
+            held = self.catalogue.entries(study_uid, series_uid)
+        entries, without = self._placed(held, with_files=with_files)
+        if without and lost == "refused":
+            raise IntegrityError(_tell_lost(without, of=len(entries)))
+        if without and lost == "left out":
+            uids = {entry.instance.sop_instance_uid for entry in without}
+            entries = [one for one in entries if one.instance.sop_instance_uid not in uids]
         if not changed:
             return entries, []
-        for entry in changed:
-            self._index.refresh(entry)
-        held = self.catalogue.entries(study_uid, series_uid)
-        entries = self._placed(held, with_files=with_files)
         gone = [entry.path for entry in changed if not os.path.lexists(entry.path)]
         return [entry for entry in entries if is_current(entry)], gone
+
+
+def _tell_lost(lost: Sequence[Entry], *, of: int) -> str:
+    uids = [entry.instance.sop_instance_uid for entry in lost]
+    named = ", ".join(uids[:_MOST_NAMED]) + (", …" if len(uids) > _MOST_NAMED else "")
+    return (
+        f"the bytes of {len(uids)} of {of} instances are lost: {named}; "
+        "each of the others can be had by itself"
+    )
 
 
 def require_uid(text: str) -> None:

@@ -23,7 +23,6 @@ from ..archive.catalogue import Catalogue
 from ..archive.entry import Entry
 from ..archive.kept_metadata import find_kept_metadata
 from ..archive.metadata import BULK_PREFIX, make_metadata_of, unpack_all, unpack_metadata
-from ..dicom.instance import Layout
 from ..transfer.body import Body, FileStamp
 from .holdings import Holdings, is_current, require_uid
 from .requests import accepted, base_url
@@ -105,15 +104,24 @@ class MetadataSource:
         return [Described(entry.uids, found[entry.uids[2]]) for entry in entries]
 
     async def _make(self, batch: Sequence[Entry]) -> list[bytes | MerseyError]:
-        def sources() -> list[tuple[str, Layout]]:
-            placed = [entry if entry.path else self._locate(entry) for entry in batch]
-            return [(entry.path, entry.instance.layout) for entry in placed]
+        def place() -> list[Entry | MerseyError]:
+            return [entry if entry.path else self._placed(entry) for entry in batch]
 
+        placed = await asyncio.to_thread(place)
+        # One whose bytes are lost costs the others nothing.
+        found = [entry for entry in placed if isinstance(entry, Entry)]
+        sources = [(entry.path, entry.instance.layout) for entry in found]
         try:
-            found = await asyncio.to_thread(sources)
-            return await asyncio.wrap_future(self._executor.submit(make_metadata_of, found))
+            made = iter(await asyncio.wrap_future(self._executor.submit(make_metadata_of, sources)))
         except MerseyError as error:
             return [error] * len(batch)
+        return [next(made) if isinstance(entry, Entry) else entry for entry in placed]
+
+    def _placed(self, entry: Entry) -> Entry | MerseyError:
+        try:
+            return self._locate(entry)
+        except MerseyError as error:
+            return error
 
 
 async def answer_metadata(
@@ -142,7 +150,7 @@ async def answer_metadata(
         if series is not None and instance is not None:
             entries = [await holdings.entry(study, series, instance)]
         else:
-            entries = await holdings.entries(study, series)
+            entries = await holdings.entries(study, series, lost="listed")
         body = await asyncio.to_thread(_body, await source.objects(entries), base)
     headers = {"Vary": "Accept", "Cache-Control": "private"}
     return BodyResponse(body, content_type=DICOM_JSON, headers=headers)

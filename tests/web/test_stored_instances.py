@@ -185,19 +185,3 @@ def test_a_copy_that_went_is_made_again(remote: Any, originals: Any) -> None:
         assert client.get(url, "application/dicom").body == served(originals[2])
         for copy in (store / "copies").iterdir():
             copy.unlink()
-
-
-def test_a_lost_blob_costs_the_rest_of_its_study_nothing(remote: Any, originals: Any) -> None:
-    client, store = remote
-    [lost] = (store / "blobs").rglob("*.zst")
-    aside = lost.rename(store / "aside")
-    (store / "copies" / lost.stem).unlink(missing_ok=True)
-    try:
-        parts = client.get(
-            f"/studies/{_STUDY}", 'multipart/related; type="application/dicom"; transfer-syntax=*'
-        ).parts()
-        assert [data for _, data in parts] == [served(originals[1])]
-        url = f"/studies/{_STUDY}/series/1.2.3.9/instances/{_PDF}"
-        assert client.get(url, "application/dicom").status >= 400
-    finally:
-        aside.rename(lost)

@@ -1,0 +1,156 @@
+"""An instance whose blob is lost: it is listed, and whatever needs its bytes says so."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from mersey.engine.archive.directory_blobs import DirectoryBlobs
+from mersey.engine.web import server
+
+_STUDY = "1.2.3"
+_LOST, _SOUND = "1.2.3.1.1", "1.2.3.1.2"
+_MENDED = "1.2.4.1.3"
+_CONTENT_TYPE = 'multipart/related; type="application/dicom"; boundary=bound'
+_PARTS = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+_ZIP = "application/zip; transfer-syntax=*"
+_FRAME = "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"
+
+
+class Elsewhere(DirectoryBlobs):
+    """A store whose blobs are no local files."""
+
+    def path_of(self, key: str) -> None:  # type: ignore[override]
+        return None
+
+
+class Archive(NamedTuple):
+    """A served store with three instances; the blobs of all but `_SOUND` are lost."""
+
+    client: Any
+    originals: dict[str, bytes]
+    urls: dict[str, str]
+    blobs: dict[str, Path]
+
+
+@pytest.fixture(params=["in a folder", "elsewhere"], scope="module")
+def archive(
+    request, tmp_path_factory, make_instance, make_ct_samples, run_server
+) -> Iterator[Archive]:
+    store, nothing = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("nothing")
+    made, files = {}, tmp_path_factory.mktemp("files")
+    for seed, uid in enumerate((_LOST, _SOUND, _MENDED)):
+        where = {"study": "1.2.4", "series": "1.2.4.1"} if uid == _MENDED else {}
+        samples = make_ct_samples(2, 64, seed=seed)
+        made[uid] = make_instance(files / f"{uid}.dcm", uid, samples, **where)
+    originals = {uid: one.path.read_bytes() for uid, one in made.items()}
+    blobs = {}
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "elsewhere":
+            patch.setattr(server, "open_blobs", lambda _, *, local: Elsewhere(local))
+        with run_server(nothing, store) as client:
+            assert post(client.address, originals.values()) == 200
+            for uid, data in originals.items():
+                key = f"{hashlib.sha256(data).hexdigest()}.dcm"
+                blobs[uid] = store / "blobs" / key[:2] / key
+                if uid != _SOUND:
+                    blobs[uid].unlink()
+            urls = {uid: one.url for uid, one in made.items()}
+            yield Archive(client, originals, urls, blobs)
+
+
+def post(address: str, files: Any, path: str = "/dicom-web/studies") -> int:
+    body = b"".join(
+        b"--bound\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n" for data in files
+    )
+    return send(address, path, body + b"--bound--\r\n", _CONTENT_TYPE)[0]
+
+
+def send(address: str, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)) as connection:
+        connection.request("POST", path, body, {"Content-Type": content_type})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def served(data: bytes) -> bytes:
+    return bytes(128) + data[128:]
+
+
+def test_the_instance_is_an_error_in_every_form_and_the_others_are_not(archive: Archive) -> None:
+    url = archive.urls[_LOST]
+    for path, accept in (
+        (url, "application/dicom"),
+        (f"{url}/frames/1", _FRAME),
+        (f"{url}/rendered", "image/jpeg"),
+        (f"{url}/thumbnail", "image/jpeg"),
+    ):
+        assert archive.client.get(path, accept).status == 500, path
+    assert "lost" in json.loads(archive.client.get(url, "application/dicom").body)["message"]
+    sound = archive.client.get(archive.urls[_SOUND], "application/dicom")
+    assert (sound.status, sound.body) == (200, served(archive.originals[_SOUND]))
+
+
+@pytest.mark.parametrize("accept", [_PARTS, _ZIP])
+@pytest.mark.parametrize("level", ["study", "series"])
+def test_its_study_and_series_are_not_given_short(
+    archive: Archive, accept: str, level: str
+) -> None:
+    path = f"/studies/{_STUDY}"
+    if level == "series":
+        path = archive.urls[_LOST].rpartition("/instances")[0]
+    answer = archive.client.get(path, accept)
+    message = json.loads(answer.body)["message"]
+    assert answer.status == 500
+    assert "1 of 2" in message
+    assert _LOST in message
+    assert _SOUND not in message
+
+
+def test_pictures_of_its_series_are_refused_but_another_may_stand_for_it(archive: Archive) -> None:
+    series = archive.urls[_LOST].rpartition("/instances")[0]
+    parts = 'multipart/related; type="image/jpeg"'
+    assert archive.client.get(f"{series}/rendered", parts).status == 500
+    assert archive.client.get(f"{series}/thumbnail", "image/jpeg").status == 200
+
+
+def test_it_is_found_and_described_as_before(archive: Archive) -> None:
+    found = json.loads(
+        archive.client.get(f"/studies/{_STUDY}/instances", "application/dicom+json").body
+    )
+    assert {one["00080018"]["Value"][0] for one in found} == {_LOST, _SOUND}
+    whole = archive.client.get(f"/studies/{_STUDY}/metadata", "application/dicom+json")
+    described = json.loads(whole.body)
+    assert {one["00080018"]["Value"][0] for one in described} == {_LOST, _SOUND}
+    alone = archive.client.get(f"{archive.urls[_LOST]}/metadata", "application/dicom+json")
+    assert alone.status == 200
+    assert json.loads(alone.body)[0] in described
+
+
+def test_the_same_bytes_again_mend_it(archive: Archive) -> None:
+    url, data = archive.urls[_MENDED], archive.originals[_MENDED]
+    assert archive.client.get(url, "application/dicom").status == 500
+    assert post(archive.client.address, [data]) == 200
+    assert archive.blobs[_MENDED].read_bytes() == data
+    mended = archive.client.get(url, "application/dicom")
+    assert (mended.status, mended.body) == (200, served(data))
+    assert archive.client.get("/studies/1.2.4", _PARTS).status == 200
+
+
+def test_who_pushes_is_not_told_that_it_is_there(archive: Archive) -> None:
+    pairs = [[uid, hashlib.sha256(archive.originals[uid]).hexdigest()] for uid in (_LOST, _SOUND)]
+    status, answer = send(
+        archive.client.address,
+        "/mersey/inbound/known",
+        json.dumps(pairs).encode(),
+        "application/json",
+    )
+    assert status == 200
+    assert [pairs[at][0] for at in json.loads(answer)["known"]] == [_SOUND]
