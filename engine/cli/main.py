@@ -98,4 +98,6 @@ app.add_typer(bench.group, name="bench")
 
 def main() -> None:
     """Run the command line; ends the process."""
+    # Nothing here multiplies matrices, and a process of one thread can fork its workers.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     app(prog_name="mersey")

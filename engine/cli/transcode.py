@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import AsJson, Jobs
+from .terminal import count
+from .transcode_options import LossyAim, TargetName, VerifyOption, chosen_target, parse_aim
+
 if TYPE_CHECKING:
-    from ...codecs.quality import Quality
     from ..runtime.batch import Failure, Summary
     from ..runtime.outcome import Outcome
     from .progress import TranscodeProgress
@@ -21,29 +23,13 @@ __all__ = ["command"]
 _BUDGET_BYTES = 192 << 20
 
 
-class VerifyOption(StrEnum):
-    off = "off"
-    self = "self"
-    independent = "independent"
-
-
 def command(
     paths: Annotated[
         list[Path], typer.Argument(metavar="SRC... DST", help="Files or folders, then the target.")
     ],
-    to: Annotated[
-        str,
-        typer.Option(
-            help="Transfer syntax: a UID or a name, e.g. htj2k-rpcl, explicit-le; or progressive."
-        ),
-    ] = "htj2k-rpcl",
-    quality: Annotated[
-        str | None,
-        typer.Option(help="For lossy targets: psnr:DB or ratio:N, e.g. psnr:45, ratio:8."),
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
-    ] = None,
+    to: TargetName = "htj2k-rpcl",
+    quality: LossyAim = None,
+    jobs: Jobs = None,
     verify: Annotated[
         VerifyOption,
         typer.Option(
@@ -55,7 +41,7 @@ def command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make targets again that exist already.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Transcode files and folders; an interrupted run goes on where it stopped.
 
@@ -74,11 +60,10 @@ def command(
         raise typer.BadParameter(
             "expected one or more sources and a target", param_hint="SRC... DST"
         )
-    from ...codecs.quality import Quality
     from ..runtime.batch import plan_jobs
 
-    aim = None if quality is None else Quality.parse(quality)
-    target_uid = _target(to, aim)
+    aim = parse_aim(quality)
+    target_uid = chosen_target(to, aim)
     plans = list(
         plan_jobs(paths[:-1], paths[-1], target_uid=target_uid, verify=verify.value, quality=aim)
     )
@@ -91,19 +76,13 @@ def command(
         raise typer.Exit(1)
 
 
-def _target(name: str, aim: Quality | None) -> str:
-    """The UID, or PROGRESSIVE. What cannot be encoded is refused now, not once a file."""
-    from ...codecs.registry import Registry, resolve_target
-    from ...codecs.syntaxes import HTJ2K_LOSSLESS_RPCL
-    from ..runtime.rearranging import PROGRESSIVE
-
-    target_uid = name if name == PROGRESSIVE else resolve_target(name)
-    encoded_uid = HTJ2K_LOSSLESS_RPCL if name == PROGRESSIVE else target_uid
-    Registry.default().encoder(encoded_uid, quality=aim)
-    return target_uid
-
-
 def _run(plans: list[Any], jobs: int | None, *, overwrite: bool) -> Summary:
+    from ..runtime import frame_run, whole_file  # noqa: F401
+    from ..runtime.nursery import Nursery
+
+    frame_run.warm()
+    nursery = Nursery.forked()  # a worker needs hardly more than what is here by now
+
     import asyncio
 
     import uvloop
@@ -115,7 +94,8 @@ def _run(plans: list[Any], jobs: int | None, *, overwrite: bool) -> Summary:
 
     total_bytes = sum(Path(plan.source).stat().st_size for plan in plans)
     with (
-        WorkerPool(jobs=jobs) as pool,
+        nursery,
+        WorkerPool(jobs=jobs, nursery=nursery) as pool,
         TranscodeProgress(total_bytes=total_bytes) as progress,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
@@ -158,7 +138,8 @@ def _sentence(summary: Summary) -> str:
     }
     if summary.lossy:
         parts[0] += f" ({summary.lossy} with loss)"
-    parts.extend(f"{count} {name}" for name, count in counts.items() if count)
+    frames = count(summary.frames, "frame")
+    parts.extend(f"{number} {name}" for name, number in counts.items() if number)
     ratio = f", {summary.bytes_in / 1e6:.1f} MB in, {summary.bytes_out / 1e6:.1f} MB out"
     speed = f" in {summary.seconds:.1f} s, {summary.mb_per_s:.0f} MB/s of pixels"
-    return f"{summary.files} files: {', '.join(parts)}; {summary.frames} frames{ratio}{speed}"
+    return f"{count(summary.files, 'file')}: {', '.join(parts)}; {frames}{ratio}{speed}"

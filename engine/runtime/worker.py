@@ -6,11 +6,8 @@ after a death.
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,20 +15,9 @@ from typing import Any
 from ...codecs.errors import ResourceError
 from .beacon import Beacon
 from .exchange import Exchange
+from .nursery import Nursery
 
 __all__ = ["Worker", "WorkerError"]
-
-# One process a core already: a library's own threads would only fight each other.
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
-)
-# Frames come and go by the MiB: memory that glibc keeps need not be faulted in again, which
-# costs a fifth of encoding (mallopt(3)).
-_KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
-    "MALLOC_TOP_PAD_": str(16 << 20),
-}
 
 
 class WorkerError(ResourceError):
@@ -48,9 +34,10 @@ class WorkerError(ResourceError):
 class Worker:
     """A process that runs one call at a time, in bounded memory and time."""
 
-    def __init__(self, *, memory_limit_bytes: int) -> None:
+    def __init__(self, nursery: Nursery, *, memory_limit_bytes: int) -> None:
+        self._nursery = nursery
         self._memory_limit_bytes = memory_limit_bytes
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process_id: int | None = None
         self._exchange: Exchange
         self._beacon: Beacon
 
@@ -69,7 +56,7 @@ class Worker:
         WorkerError
             The process crashed or did not answer within `time_limit_s`; it is gone.
         """
-        if self._process is None or self._process.poll() is not None:
+        if not self._is_alive():
             self.stop()
             self._start()
         try:
@@ -84,48 +71,48 @@ class Worker:
             raise value
         return value
 
-    def stop(self) -> None:
-        """End the process at once; a call in another thread sees WorkerError."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        self._exchange.close()
-        self._beacon.close()
+    def stop(self) -> int | None:
+        """End the process at once, if there is one: how it ended, see `Nursery.bury`."""
+        process_id, self.process_id = self.process_id, None
+        if process_id is None:
+            return None
+        status = self._nursery.bury(process_id)
+        self._let_go()
+        return status
 
-    @property
-    def process_id(self) -> int | None:
-        return None if self._process is None else self._process.pid
+    def _is_alive(self) -> bool:
+        """Between calls a worker says nothing: what can be read is its end."""
+        return self.process_id is not None and not self._exchange.connection.poll()
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._beacon = Beacon.create()
             self._exchange = Exchange.create(Connection(ours.detach()))
-            descriptors = (theirs.fileno(), self._exchange.descriptor, self._beacon.descriptor)
-            words = [str(number) for number in (*descriptors, self._memory_limit_bytes)]
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "mersey.engine.runtime.worker_process", *words],
-                stdin=subprocess.DEVNULL,
-                # Codec libraries write to C's streams whenever they please.
-                stdout=subprocess.DEVNULL,
-                stderr=None if os.environ.get("MERSEY_WORKER_STDERR") else subprocess.DEVNULL,
-                pass_fds=descriptors,
-                process_group=0,
-                env=os.environ | _ONE_THREAD | _KEEP_MEMORY,
-            )
+            try:
+                self.process_id = self._nursery.bear(
+                    (theirs.fileno(), self._exchange.descriptor, self._beacon.descriptor),
+                    memory_limit_bytes=self._memory_limit_bytes,
+                )
+            except ResourceError:
+                self._let_go()
+                raise
+
+    def _let_go(self) -> None:
+        self._exchange.close()
+        self._beacon.close()
 
     def _death(self, how: str) -> WorkerError:
         frame_index = self._beacon.frame_index
-        process = self._process
-        if process is not None and not how:
-            how = _describe(process.wait())
-        self.stop()
-        return WorkerError(f"the worker process {how}", frame_index=frame_index)
+        status = self.stop()
+        return WorkerError(
+            f"the worker process {how or _describe(status)}", frame_index=frame_index
+        )
 
 
-def _describe(status: int) -> str:
+def _describe(status: int | None) -> str:
+    if status is None:
+        return "ended"
     if status < 0:
         return f"died of {signal.Signals(-status).name} (memory limit or a fault in a codec)"
     return f"ended with status {status}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...codecs.errors import UsageError
+from .nursery import Nursery
 from .worker import Worker
 
 __all__ = ["WorkerPool"]
@@ -42,6 +43,9 @@ class WorkerPool(Executor):
         Private memory that a worker may take beyond what its imports took.
     time_limit_s
         How long a call may take where `submit_within` does not say.
+    nursery
+        Where the processes come from, one of its own by default. Whoever gives one closes it
+        when the pool is shut down.
 
     Calls are taken in the order they were submitted. Functions and arguments must pickle, and
     the functions must be importable (never ``__main__``'s).
@@ -53,13 +57,20 @@ class WorkerPool(Executor):
         jobs: int | None = None,
         memory_limit_bytes: int = 1024 * _MIB,
         time_limit_s: float = 60.0,
+        nursery: Nursery | None = None,
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self._time_limit_s = time_limit_s
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
-        self._workers = [Worker(memory_limit_bytes=memory_limit_bytes) for _ in range(self.jobs)]
+        self._own_nursery = Nursery() if nursery is None else None
+        bearer = nursery or self._own_nursery
+        assert bearer is not None
+        self._workers = [
+            Worker(bearer, memory_limit_bytes=memory_limit_bytes) for _ in range(self.jobs)
+        ]
+        self._serving = self.jobs
         self._threads = [
             threading.Thread(target=self._serve, args=(worker,), name="mersey-worker", daemon=True)
             for worker in self._workers
@@ -139,3 +150,8 @@ class WorkerPool(Executor):
                 call.future.set_result(value)
             del call
         worker.stop()
+        with self._lock:
+            self._serving -= 1
+            is_last = self._serving == 0
+        if is_last and self._own_nursery is not None:
+            self._own_nursery.close()

@@ -1,14 +1,11 @@
 """The worker process: takes calls one at a time, answers each, trusts nothing it decodes.
 
-Started by a WorkerPool as ``python -m mersey.engine.runtime.worker_process FD FD FD BYTES``.
-It ends when its parent closes the connection, or dies.
+A nursery forks it. It ends when its parent closes the connection, or dies.
 """
 
 from __future__ import annotations
 
 import resource
-import signal
-import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,17 +14,14 @@ from ...codecs.errors import MerseyError, ResourceError
 from .beacon import Beacon
 from .exchange import Exchange
 
-__all__ = ["main"]
+__all__ = ["work"]
 
 
-def main(arguments: list[str]) -> None:
+def work(connection_fd: int, exchange_fd: int, beacon_fd: int, *, memory_limit_bytes: int) -> None:
     """Serve calls until the connection closes."""
-    connection_fd, exchange_fd, beacon_fd, memory_limit_bytes = map(int, arguments)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     exchange = Exchange(Connection(connection_fd), exchange_fd)
     beacon = Beacon(beacon_fd)
     beacon.light()
-    _import_what_runs_need()
     _limit_memory(memory_limit_bytes)
     while True:
         try:
@@ -60,13 +54,6 @@ def _as_ours(error: Exception) -> MerseyError:
     return MerseyError(f"{type(error).__name__}: {error}")
 
 
-def _import_what_runs_need() -> None:
-    """Pay for imports before the first call, while the parent is busy with its own."""
-    from . import frame_run
-
-    frame_run.warm()
-
-
 def _limit_memory(limit_bytes: int) -> None:
     """Allow `limit_bytes` of private memory beyond what the imports took."""
     taken = 0
@@ -75,7 +62,3 @@ def _limit_memory(limit_bytes: int) -> None:
             taken = int(line.split()[1]) * 1024
     resource.setrlimit(resource.RLIMIT_DATA, (taken + limit_bytes, taken + limit_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
