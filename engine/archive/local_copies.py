@@ -24,7 +24,7 @@ from .directory_blobs import collect_incoming, require_key
 
 __all__ = ["LocalCopies"]
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 4 << 20
 _PART = ".part"
 _ABANDONED_S = 3600.0
 
@@ -87,7 +87,7 @@ class LocalCopies:
         found = []
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if not entry.name.endswith(_PART):
+                if not entry.name.endswith(_PART) and entry.is_file(follow_symlinks=False):
                     with suppress(OSError):
                         status = entry.stat()
                         found.append((status.st_mtime_ns, status.st_size, entry.path))

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ...codecs.errors import MerseyError
     from ..archive.blobs import BlobStore
     from ..archive.catalogue import Catalogue
     from ..archive.describing import Described
+    from ..runtime.rendition_check import RenditionCheck
     from ..runtime.worker_pool import WorkerPool
 
-__all__ = ["OpenStore", "describe_there", "open_store", "store_folder"]
+__all__ = [
+    "SLOWEST_BYTES",
+    "OpenStore",
+    "check_there",
+    "describe_there",
+    "open_store",
+    "store_folder",
+]
 
-_SLOWEST_BYTES = 10e6
+SLOWEST_BYTES = 10e6
+"""A second, at which a store is read at the slowest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class OpenStore:
         """Has a blob described in a worker."""
 
         def submit(key: str) -> Future[Described]:
-            limit_s = 60 + (self.blobs.size(key) or 0) / _SLOWEST_BYTES
+            limit_s = 60 + (self.blobs.size(key) or 0) / SLOWEST_BYTES
             return pool.submit_within(limit_s, describe_there, self.store, self.folder, key)
 
         return submit
@@ -79,6 +90,34 @@ def describe_there(store: str, folder: Path, key: str) -> Described:
     from ..archive.describing import describe_blob
 
     return describe_blob(_opened(store, folder), key)
+
+
+def check_there(
+    store: str, folder: Path, key: str, works: Sequence[RenditionCheck]
+) -> list[str | MerseyError]:
+    """`check_rendition` of several of one source, in a worker; what each came to.
+
+    Where they name no source, that is the blob `key`, which is copied for as long as it takes.
+    """
+    from ...codecs.errors import MerseyError
+    from ..archive.local_copies import LocalCopies
+    from ..archive.store_folder import COPIES
+    from ..runtime.rendition_check import check_rendition
+
+    with ExitStack() as stack:
+        if not works[0].source:
+            copies = folder / COPIES
+            copies.mkdir(parents=True, exist_ok=True)
+            scratch = stack.enter_context(TemporaryDirectory(prefix="verify-", dir=copies))
+            source = LocalCopies(Path(scratch), 0).get(key, _opened(store, folder))
+            works = [replace(work, source=source) for work in works]
+        found: list[str | MerseyError] = []
+        for work in works:
+            try:
+                found.append(check_rendition(work))
+            except MerseyError as error:
+                found.append(error)
+        return found
 
 
 @functools.cache

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ...codecs.errors import MerseyError
 from ..archive.catalogue import Catalogue
-from ..archive.entry import Entry
-from ..archive.renditions import RenditionStore
-from ..archive.store_folder import RENDITIONS
-from ..archive.verifying import Finding, check_blobs, mend, missing_blobs, submit_in_order
-from ..runtime.rendition_check import RenditionCheck, check_rendition
+from ..archive.verifying import Finding, check_blobs, mend, missing_blobs
 from ..runtime.worker_pool import WorkerPool
-from ..web.rendition_forms import possible_renditions
 from .count_progress import CountProgress
+from .rendition_verification import verify_renditions
 
 if TYPE_CHECKING:
     from .store_opening import OpenStore
@@ -43,7 +36,7 @@ def verify_store(
     dry_run: bool,
     renditions: bool,
     start: str,
-    bytes_per_s: int | None,
+    bytes_per_s: float | None,
     jobs: int | None,
 ) -> Report:
     """Verify everything, from the blob of key `start` on, and repair unless `dry_run`."""
@@ -59,7 +52,14 @@ def verify_store(
                     _note(finding, report, progress)
         if renditions:
             with CountProgress("renditions") as progress:
-                _verify_renditions(opened, catalogue, pool, report, progress, dry_run)
+                report.renditions = verify_renditions(
+                    opened,
+                    catalogue,
+                    pool,
+                    progress,
+                    dry_run=dry_run,
+                    note=lambda finding: _note(finding, report, progress),
+                )
     return report
 
 
@@ -71,7 +71,7 @@ def _verify_blobs(
     report: Report,
     progress: CountProgress,
     dry_run: bool,
-    bytes_per_s: int | None,
+    bytes_per_s: float | None,
 ) -> None:
     checks = check_blobs(
         opened.blobs, catalogue, keys, describe=opened.describe(pool), ahead=2 * pool.jobs
@@ -90,67 +90,6 @@ def _verify_blobs(
             due = started + report.blob_bytes / bytes_per_s
             time.sleep(max(0.0, due - time.monotonic()))
     report.next_key = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A rendition that there is."""
-
-    key: str
-    path: str
-    entry: Entry
-
-
-def _verify_renditions(
-    opened: OpenStore,
-    catalogue: Catalogue,
-    pool: WorkerPool,
-    report: Report,
-    progress: CountProgress,
-    dry_run: bool,
-) -> None:
-    store = RenditionStore(opened.folder / RENDITIONS)
-    found = _renditions(store, catalogue.every_entry())
-
-    def submit(one: _Stored) -> Future[str]:
-        pixels = one.entry.instance.pixels
-        pixel_bytes = 0 if pixels is None else pixels.decoded_bytes * one.entry.frame_count
-        path = _local_path(opened, one.entry)
-        work = RenditionCheck(one.path, path, pixel_bytes)
-        return pool.submit_within(work.time_limit_s, check_rendition, work)
-
-    for one, future in submit_in_order(found, submit, ahead=2 * pool.jobs):
-        report.renditions += 1
-        uid = one.entry.instance.sop_instance_uid
-        try:
-            message = future.result()
-        except (MerseyError, OSError) as error:
-            progress.say(f"not verified: the rendition {one.key} of instance {uid}: {error}")
-            continue
-        finally:
-            progress.advance()
-        if message:
-            if not dry_run:
-                store.drop(one.key)
-            repair = "" if dry_run else "dropped, to be made again"
-            _note(Finding("rendition", one.key, message, uid, repair), report, progress)
-
-
-def _local_path(opened: OpenStore, entry: Entry) -> str:
-    if not entry.blob_key:
-        return entry.path
-    path = opened.blobs.path_of(entry.blob_key)
-    if path is None:
-        return ""  # remote: its digests are verified, and told as such
-    return path
-
-
-def _renditions(store: RenditionStore, entries: Iterable[Entry]) -> Iterator[_Stored]:
-    for entry in entries:
-        for key in possible_renditions(entry):
-            path = store.path_of(key)
-            if path.exists():
-                yield _Stored(key, str(path), entry)
 
 
 def _note(finding: Finding, report: Report, progress: CountProgress) -> None:

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zstandard
 from mersey.codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
 from mersey.engine.archive.catalogue import Catalogue
 from mersey.engine.archive.catalogues import CATALOGUE_NAME
 from mersey.engine.archive.entry import Entry
-from mersey.engine.archive.frame_digests import FileDigests, digest_of
+from mersey.engine.archive.frame_digests import FileDigests, digest_of, digests_path
 from mersey.engine.archive.indexed_file import index_file
 from mersey.engine.archive.renditions import RenditionStore
 from mersey.engine.cli.main import app
@@ -131,6 +132,41 @@ def test_verify_drops_a_damaged_rendition_but_for_a_dry_run(store: Path) -> None
     assert run("verify", "--store", store, "--jobs", "1")[0] == 1
     assert not path.exists()
     assert run("verify", "--store", store, "--jobs", "1")[0] == 0
+
+
+def test_renditions_of_compressed_blobs_are_decoded_against_their_sources(
+    sample_study, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    for source in sample_study.ct_series[:2]:
+        data = source.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        path = store / "blobs" / digest[:2] / f"{digest}.dcm.zst"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(zstandard.compress(data))
+    there = ("--store", store, "--jobs", "1", "--json")
+    assert run("rebuild", *there)[0] == 0
+    catalogue = Catalogue.open(store / CATALOGUE_NAME)
+    entries = {entry.instance.sop_instance_uid: entry for entry in catalogue.every_entry()}
+    catalogue.close()
+    sources = [entry_of(path) for path in sample_study.ct_series[:2]]
+    # The first is right; the second has the samples of the first.
+    for source in sources:
+        made = build(sources[0], tmp_path / "made", HTJ2K_LOSSLESS_RPCL)
+        entry = entries[source.instance.sop_instance_uid]
+        key = rendition_key_for(entry, HTJ2K_LOSSLESS_RPCL)
+        target = RenditionStore(store / "renditions").path_of(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for path in (made, digests_path(made)):
+            path.replace(target.with_suffix(path.suffix))
+    code, text = run("verify", *there)
+    found = json.loads(text)
+    assert (code, found["renditions"]) == (1, 2)
+    (finding,) = found["findings"]
+    assert finding["uid"] == sources[1].instance.sop_instance_uid
+    assert finding["message"] == "frame 1 has other samples than its source"
+    assert not list((store / "copies").iterdir())
+    assert run("verify", *there)[0] == 0
 
 
 def test_gc_leaves_what_is_served_and_takes_renditions_without_source(store: Path) -> None:
