@@ -10,11 +10,11 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterable
 
-from ...codecs.errors import IntegrityError, MerseyError
+from ...codecs.errors import IntegrityError
 from ...codecs.pixels import Buffer
 from ..archive.blobs import BlobStore
-from ..archive.entry import stamp_of
 from ..transfer.body import BlobSlice, Body, FileSlice, Segment
+from .open_file import OpenFile
 from .status import Reason, RefusedError
 
 __all__ = ["PIECE_BYTES", "pieces", "read_blobs", "read_whole"]
@@ -37,7 +37,7 @@ async def pieces(body: Body, *, blobs: BlobStore | None = None) -> AsyncGenerato
     IntegrityError
         A blob is gone, or shorter than it was.
     """
-    files = _OpenFile()
+    files = OpenFile()
     piece = _Piece(body.length_bytes)
     try:
         for segment in body.segments():
@@ -121,48 +121,6 @@ async def read_blobs(
             for segment in segments
         ]
     )
-
-
-class _OpenFile:
-    """The file that was read last: consecutive slices mostly lie in one file."""
-
-    def __init__(self) -> None:
-        self.slice: FileSlice | None = None
-        self.descriptor = -1
-
-    def open(self, wanted: FileSlice) -> int:
-        held = self.slice
-        if held is not None and held.path == wanted.path and held.stamp == wanted.stamp:
-            return self.descriptor
-        self.close()
-        try:
-            self.descriptor = os.open(wanted.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            raise RefusedError("the file is gone", reason=Reason.GONE) from None
-        except OSError as error:
-            raise RefusedError(
-                f"the file cannot be read: {error.strerror}", reason=Reason.GONE
-            ) from error
-        self.slice = wanted
-        self.check()
-        return self.descriptor
-
-    def check(self) -> None:
-        """Raise RefusedError where the open file is not the one that was meant, or not any more."""
-        assert self.slice is not None
-        if self.slice.stamp is None:
-            return
-        try:
-            same = stamp_of(os.fstat(self.descriptor)) == self.slice.stamp
-        except MerseyError:
-            same = False
-        if not same:
-            raise RefusedError("the file has changed since it was indexed", reason=Reason.CHANGED)
-
-    def close(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-        self.slice, self.descriptor = None, -1
 
 
 async def _blob_pieces(blobs: BlobStore | None, wanted: BlobSlice) -> AsyncGenerator[bytes]:

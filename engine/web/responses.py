@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Self
 
 from starlette.datastructures import Headers
@@ -25,7 +26,10 @@ from ..transfer.multipart import boundary_of
 from ..transfer.ranges import byteranges, content_range, select_ranges, unsatisfied_range
 from .body_digests import MAX_SENT_BYTES, BodyDigests, sha256_of_bytes
 from .file_reading import pieces, read_whole
+from .file_run import FileRun, pieces_and_runs
 from .status import error_response
+from .zero_copy import can_send_runs
+from .zero_copy import send_run as send_files
 
 __all__ = ["STALL_S", "BodyResponse"]
 
@@ -45,13 +49,19 @@ class BodyResponse:
         headers: Mapping[str, str] | None = None,
         error_has_body: bool = True,
         sha256: str = "",
+        is_verified: bool = False,
     ) -> None:
-        """`sha256` (hexadecimal) is of the whole body, where that is known."""
+        """`sha256` (hexadecimal) is of the whole body, where that is known.
+
+        `is_verified` says that whoever receives it looks at the digest of what is in it: then
+        files may go straight from the page cache to the socket.
+        """
         self.body = body
         self.content_type = content_type
         self.headers = dict(headers or {})
         self._error_has_body = error_has_body
         self._sha256 = bytes.fromhex(sha256)
+        self._is_verified = is_verified
         self._blobs: BlobStore | None = None
         self._digests: BodyDigests | None = None
 
@@ -158,7 +168,11 @@ class BodyResponse:
         receive: Receive,
         send: Send,
     ) -> None:
-        stream = pieces(body, blobs=self._blobs)
+        stream: AsyncGenerator[Buffer | FileRun]
+        if self._is_verified and can_send_runs(scope):
+            stream = pieces_and_runs(body, blobs=self._blobs)
+        else:
+            stream = pieces(body, blobs=self._blobs)
         try:
             # What can go wrong mostly does so here, where another status can still be sent.
             first = await anext(stream)
@@ -168,20 +182,22 @@ class BodyResponse:
             return
         async with aclosing(stream):
             await self._send_head(send, status, fields, more=True)
+            send_run = partial(send_files, scope, stall_s=STALL_S)
             if body.length_bytes < _WATCHED_BYTES:
-                await _pump(first, stream, body.length_bytes, send)
+                await _pump(first, stream, body.length_bytes, send, send_run)
                 return
             async with asyncio.TaskGroup() as group:
                 gone = group.create_task(_wait_for_departure(receive))
-                await _pump(first, stream, body.length_bytes, send, gone=gone)
+                await _pump(first, stream, body.length_bytes, send, send_run, gone=gone)
                 gone.cancel()
 
 
 async def _pump(
-    first: Buffer,
-    stream: AsyncIterator[Buffer],
+    first: Buffer | FileRun,
+    stream: AsyncIterator[Buffer | FileRun],
     length_bytes: int,
     send: Send,
+    send_run: Callable[[FileRun], Awaitable[bool]] | None = None,
     *,
     gone: asyncio.Task[None] | None = None,
 ) -> None:
@@ -194,8 +210,13 @@ async def _pump(
     try:
         while True:
             left -= len(piece)  # type: ignore[arg-type]
-            async with asyncio.timeout(STALL_S):
-                await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+            if isinstance(piece, FileRun):
+                assert send_run is not None
+                if not await send_run(piece):
+                    return
+            else:
+                async with asyncio.timeout(STALL_S):
+                    await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
             if left == 0 or (gone is not None and gone.done()):
                 return
             piece = await anext(stream)

@@ -49,7 +49,6 @@ from .commitment import Commitments
 from .frame_source import FrameSource
 from .holdings import Holdings
 from .inbound import Inbounds
-from .interim import InterimProtocol
 from .metadata import MetadataSource
 from .parcels import ParcelSource
 from .progressive import ProgressiveSource
@@ -59,6 +58,7 @@ from .served_digests import ServedDigests
 from .transfers import MERSEY_ROOT
 from .tus import TusUploads
 from .upload_storing import storing
+from .zero_copy import ZeroCopyProtocol
 
 __all__ = ["ServeSettings", "serve"]
 
@@ -303,7 +303,7 @@ class _Server(uvicorn.Server):
 def _server(app: ASGIApp) -> _Server:
     config = uvicorn.Config(
         app,
-        http=InterimProtocol,
+        http=ZeroCopyProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

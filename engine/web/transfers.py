@@ -66,7 +66,7 @@ async def answer_manifest(request: Request, *, source: ParcelSource) -> Response
 async def answer_parcel(request: Request, *, source: ParcelSource) -> BodyResponse:
     """The bytes of one parcel."""
     parcel = await _asked(request, source)
-    return BodyResponse(parcel.body, content_type=_PARCEL, headers=_PRIVATE)
+    return BodyResponse(parcel.body, content_type=_PARCEL, headers=_PRIVATE, is_verified=True)
 
 
 async def answer_digests(
