@@ -1,15 +1,9 @@
-"""Headless Chromium, driven by viewer/browse.mjs, and the packages that it needs.
-
-They are installed from the lock file into a cache outside of the tree, once for each lock.
-"""
+"""Headless Chromium, driven by viewer/browse.mjs, and the page that it shows images with."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -17,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+from .packages import command, require_node, set_up
 
-__all__ = ["Browser", "Visit", "build_viewer", "cache_folder", "npm"]
+__all__ = ["Browser", "Visit", "build_viewer", "find_browser"]
 
 VIEWER = Path(__file__).parent / "viewer"
-_COMMANDS = {"node": ("node", "nodejs"), "npm": ("npm",), "chromium": ("chromium",)}
-_OFFLINE = re.compile(r"E(NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH)")
-_LIMIT_S = 130.0
-_OLDEST_NODE = 20
+_LIMIT_S = 400.0
+"""For a visit as a whole; its steps have limits of their own in browse.mjs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +44,7 @@ class Browser:
     """Chromium through playwright-core."""
 
     chromium: str
+    node: str
     driver: Path
 
     def visit(
@@ -77,7 +70,7 @@ class Browser:
         }
         path = results / "plan.json"
         path.write_text(json.dumps(whole_plan))
-        said = _drive([_command("node"), str(self.driver), str(path)], on_pause)
+        said = _drive([self.node, str(self.driver), str(path)], on_pause)
         assert said["event"] == "done", f"{said['error']}\n" + "\n".join(said["console"])
         return Visit(said["results"], said["console"], said["requests"], results)
 
@@ -99,70 +92,33 @@ def _drive(words: Sequence[str], on_pause: Callable[[], None]) -> dict[str, Any]
                 on_pause()
                 process.stdin.write("\n")
                 process.stdin.flush()
+        except BaseException:  # the test's time is over, or it was interrupted
+            process.terminate()
+            raise
         finally:
             watch.cancel()
     raise AssertionError(f"the browser's driver ended with {process.returncode} and no result")
 
 
-def build_viewer(out: Path) -> Browser:
-    """Build the page of tests/clients/viewer into `out`; skips where that cannot be."""
-    chromium, npm_ = _command("chromium"), _command("npm")
-    _require_node()
-    locked = hashlib.sha256(
-        b"".join((VIEWER / name).read_bytes() for name in ("package-lock.json", ".npmrc"))
-    ).hexdigest()
-    folder = cache_folder() / f"viewer-{locked[:16]}"
-    if not folder.is_dir():
-        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(VIEWER, unfinished, ignore=shutil.ignore_patterns("node_modules", "dist"))
-        npm([npm_, "ci", "--no-progress", "--loglevel=error"], cwd=unfinished)
-        unfinished.rename(folder)
-    shutil.copytree(
-        VIEWER,
-        folder,
-        ignore=shutil.ignore_patterns("node_modules", "dist"),
-        dirs_exist_ok=True,
-    )
+def find_browser(viewer: Path) -> Browser:
+    """Chromium and what drives it, of a built `viewer`; skips where it cannot be had."""
+    return Browser(command("chromium"), require_node(), viewer / "browse.mjs")
+
+
+def build_viewer() -> Path:
+    """The page of tests/clients/viewer, built into `dist`; skips where that cannot be."""
+    command("chromium")  # without one, nothing need be installed
+    require_node()
+    return set_up(VIEWER, _bundle)
+
+
+def _bundle(folder: Path) -> None:
     run = subprocess.run(
-        ["node_modules/.bin/vite", "build", "--logLevel=error", "--outDir", str(out)],
+        ["node_modules/.bin/vite", "build", "--logLevel=error"],
         cwd=folder,
         capture_output=True,
         text=True,
+        timeout=_LIMIT_S,
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    return Browser(chromium, folder / "browse.mjs")
-
-
-def _require_node() -> None:
-    version = subprocess.run(
-        [_command("node"), "--version"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    if int(version.removeprefix("v").split(".")[0]) < _OLDEST_NODE:
-        pytest.skip(f"node is {version}, vite needs {_OLDEST_NODE}")
-
-
-def cache_folder() -> Path:
-    """Where what is downloaded for these tests stays."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "mersey-tests"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def npm(words: Sequence[str], *, cwd: Path) -> str:
-    """Run npm; skips where there is no network, which is no fault of ours."""
-    run = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
-    if run.returncode and _OFFLINE.search(run.stderr):
-        pytest.skip("npm cannot reach its registry")
-    assert run.returncode == 0, run.stderr
-    return run.stdout
-
-
-def _command(name: str) -> str:
-    for candidate in _COMMANDS[name]:
-        path = shutil.which(candidate)
-        if path is not None:
-            return path
-    pytest.skip(f"{name} is not installed here (.ci/run installs it)")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .browsing import Browser, build_viewer
+from .browsing import Browser, build_viewer, find_browser
 from .serving import Server
 from .showing import Show, Shown, show_series
 
@@ -53,24 +53,38 @@ def progressive(study: SampleStudy, tmp_path_factory: pytest.TempPathFactory) ->
         yield server
 
 
-@pytest.fixture(params=["original", "progressive"])
+@pytest.fixture(scope="session")
+def stored(study: SampleStudy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose archive took the study by STOW-RS: blobs, and no folder."""
+    with Server(None, tmp_path_factory.mktemp("store")) as server:
+        server.store(study.files)
+        yield server
+
+
+@pytest.fixture(params=["original", "progressive", "stored"])
 def server(request: pytest.FixtureRequest) -> Server:
-    """Uncompressed files, encoded when asked for; and files that are progressive already."""
+    """Uncompressed files, encoded when asked for; progressive files; what was stored."""
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Server)
     return found
 
 
 @pytest.fixture(scope="session")
-def viewer_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the page of Cornerstone3D is built into, by `browser`."""
-    return tmp_path_factory.mktemp("viewer") / "page"
+def viewer() -> Path:
+    """The folder of the page of Cornerstone3D, built; skips where that cannot be."""
+    return build_viewer()
 
 
 @pytest.fixture(scope="session")
-def browser(viewer_page: Path) -> Browser:
-    """Headless Chromium, and the page built; skips where one cannot be had."""
-    return build_viewer(viewer_page)
+def viewer_page(viewer: Path) -> Path:
+    """What of it is served to a browser."""
+    return viewer / "dist"
+
+
+@pytest.fixture(scope="session")
+def browser(viewer: Path) -> Browser:
+    """Headless Chromium; skips where it cannot be had."""
+    return find_browser(viewer)
 
 
 @pytest.fixture(scope="session")

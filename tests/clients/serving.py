@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -18,9 +19,9 @@ _MERSEY = [sys.executable, "-c", "from mersey.engine.cli.main import main; main(
 
 
 class Server:
-    """Serves a folder on a free loopback port that it keeps."""
+    """Serves a folder, or an archive alone, on a free loopback port that it keeps."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
+    def __init__(self, folder: Path | None, store: Path) -> None:
         self.folder = folder
         self._store = store
         self._port = _free_port()
@@ -39,12 +40,14 @@ class Server:
 
     def start(self) -> None:
         """Returns when all files of the folder are indexed."""
-        words = ["serve", str(self.folder), "--store", str(self._store)]
-        words += ["--port", str(self._port), "--jobs", "1"]
+        words = ["serve", "--store", str(self._store), "--port", str(self._port), "--jobs", "1"]
+        files = 0
+        if self.folder is not None:
+            words.append(str(self.folder))
+            files = sum(1 for path in self.folder.rglob("*.dcm"))
         self._process = subprocess.Popen(
             [*_MERSEY, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        files = sum(1 for path in self.folder.rglob("*.dcm"))
         end = time.monotonic() + 60
         while self._count() < files:
             assert self._process.poll() is None, "mersey serve has ended"
@@ -70,6 +73,19 @@ class Server:
         self.stop()
         self.start()
 
+    def store(self, files: Sequence[Path]) -> None:
+        """Give them to the archive in one STOW-RS request; all of them are taken."""
+        parts = b"".join(
+            b"--part\r\nContent-Type: application/dicom\r\n\r\n%b\r\n" % path.read_bytes()
+            for path in files
+        )
+        kind = 'multipart/related; type="application/dicom"; boundary=part'
+        request = urllib.request.Request(
+            f"{self.root}/studies", data=parts + b"--part--\r\n", headers={"Content-Type": kind}
+        )
+        with urllib.request.urlopen(request, timeout=120) as response:
+            assert response.status == 200
+
     def get_json(self, path: str) -> list[dict]:
         request = urllib.request.Request(
             f"{self.root}{path}", headers={"Accept": "application/dicom+json"}
@@ -81,7 +97,7 @@ class Server:
         try:
             return len(self.get_json("/instances?limit=1000"))
         except OSError:
-            return 0
+            return -1
 
 
 def _free_port() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import tarfile
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 from pydicom import dcmread
 
-from .browsing import Browser, Visit, cache_folder, npm
+from .browsing import Browser, Visit
+from .packages import command, made_once, npm
 from .serving import Server
 
 if TYPE_CHECKING:
     from sample_study import SampleStudy
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 _PACKAGE, _VERSION = "@ohif/app", "3.13.2"
 _SHA512 = "WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxFfpq+jd5xXZB9E8EA=="
@@ -44,21 +44,20 @@ _ALL_SHOWN = f"""(() => {{
 @pytest.fixture(scope="module")
 def ohif(browser: Browser) -> Path:
     """The application as its makers built it, from its package."""
-    folder = cache_folder() / f"ohif-{_VERSION}"
-    if not folder.is_dir():
-        words = ["npm", "pack", f"{_PACKAGE}@{_VERSION}", "--silent"]
-        packed = cache_folder() / npm(words, cwd=cache_folder()).split()[-1]
-        digest = hashlib.sha512(packed.read_bytes()).digest()
-        assert base64.b64encode(digest).decode() == _SHA512
-        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
-        with tarfile.open(packed) as archive:
-            archive.extractall(unfinished, filter="data")
-        packed.unlink()
-        unfinished.rename(folder)
-    return folder / "package" / "dist"
+    return made_once(f"ohif-{_VERSION}", _unpack) / "package" / "dist"
 
 
-@pytest.fixture(params=["original", "progressive"])
+def _unpack(folder: Path) -> None:
+    words = [command("npm"), "pack", f"{_PACKAGE}@{_VERSION}", "--silent"]
+    packed = folder / npm(words, cwd=folder).split()[-1]
+    digest = hashlib.sha512(packed.read_bytes()).digest()
+    assert base64.b64encode(digest).decode() == _SHA512
+    with tarfile.open(packed) as archive:
+        archive.extractall(folder, filter="data")
+    packed.unlink()
+
+
+@pytest.fixture(params=["original", "progressive", "stored"])
 def visits(
     request: pytest.FixtureRequest,
     ohif: Path,
@@ -91,13 +90,19 @@ def visits(
     )
 
 
-def configuration(repository: Path, address: str) -> str:
-    """The configuration that the README shows, with the address of this server."""
+def configuration(repository: Path, address: str, *, thumbnails: str = "") -> str:
+    """The configuration that the README shows, with the address of this server.
+
+    `thumbnails` is what it says of them in place of the README's.
+    """
     readme = (repository / "README.md").read_text()
     found = re.search(r"in `app-config\.js`:\n\n```js\n(.*?)^```$", readme, re.M | re.S)
     assert found is not None
     assert _ADDRESS_IN_README in found[1]
     shown = found[1].replace(_ADDRESS_IN_README, address)
+    if thumbnails:
+        shown, count = re.subn(r"thumbnailRendering: '\w+',", thumbnails, shown)
+        assert count == 1
     rest = "routerBasename: null, extensions: [], modes: [], showStudyList: true"
     return f"window.config = {{ {rest}, {shown} }};"
 
@@ -114,3 +119,50 @@ def test_the_study_is_listed_and_its_images_and_thumbnails_are_shown(visits: Vis
     assert len(visits.sent(r"/studies\?.*includefield=")) >= 1
     assert len(visits.sent("/frames/")) > 5
     assert visits.sent("/", "OPTIONS") == []
+
+
+@pytest.mark.parametrize(
+    ("thumbnails", "path"),
+    [
+        ("thumbnailRendering: 'thumbnail', thumbnailRequestStrategy: 'fetch',", "/thumbnail"),
+        ("thumbnailRendering: 'thumbnail',", "/thumbnail"),
+        ("thumbnailRendering: 'rendered',", "/rendered"),
+        ("thumbnailRendering: 'thumbnailDirect',", "/thumbnail"),
+    ],
+    ids=["thumbnail by fetch", "thumbnail", "rendered", "thumbnail in place"],
+)
+def test_thumbnails_are_pictures_that_the_server_makes(
+    ohif: Path,
+    browser: Browser,
+    stored: Server,
+    study: SampleStudy,
+    repository: Path,
+    tmp_path: Path,
+    thumbnails: str,
+    path: str,
+) -> None:
+    visit = browser.visit(
+        ohif,
+        [
+            {
+                "open": f"/viewer?StudyInstanceUIDs={study.study_instance_uid}",
+                "until": _ALL_SHOWN,
+                "evaluate": f"{_THUMBNAILS}.map((image) => image.naturalWidth)",
+                "screenshot": "thumbnails.png",
+            }
+        ],
+        service=stored.address,
+        results=tmp_path / "results",
+        viewport={"width": 1280, "height": 800},
+        replace={
+            "/app-config.js": configuration(repository, stored.address, thumbnails=thumbnails)
+        },
+    )
+    assert [said for said in visit.console if said.startswith("error")] == []
+    pictures = visit.sent(rf"{path}(\?|$)")
+    assert len(pictures) >= 3
+    assert {picture["status"] for picture in pictures} == {200}
+    assert {picture["got"]["content-type"] for picture in pictures} == {"image/jpeg"}
+    assert max(int(picture["got"]["content-length"]) for picture in pictures) < 100_000
+    (widths,) = visit.results
+    assert len(widths) == 3

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -19,7 +17,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RawDataStorage
 
-from .browsing import cache_folder, npm
+from .packages import require_node, set_up
 from .serving import Server
 from .test_resuming import linked
 
@@ -62,19 +60,8 @@ def write_image(path: Path, size_bytes: int, *, study: str = UID.format(1)) -> P
 @pytest.fixture(scope="session")
 def tus_js() -> list[str]:
     """The command that uploads with tus-js-client; skips where it cannot be had."""
-    node, npm_ = shutil.which("node"), shutil.which("npm")
-    if node is None or npm_ is None:
-        pytest.skip("node or npm is not installed here (.ci/run installs them)")
-    locked = hashlib.sha256((TUS / "package-lock.json").read_bytes()).hexdigest()
-    folder = cache_folder() / f"tus-{locked[:16]}"
-    if not folder.is_dir():
-        unfinished = folder.with_name(f"{folder.name}.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(TUS, unfinished, ignore=shutil.ignore_patterns("node_modules"))
-        npm([npm_, "ci", "--no-progress", "--loglevel=error"], cwd=unfinished)
-        unfinished.rename(folder)
-    shutil.copy(TUS / "upload.mjs", folder)
-    return [node, str(folder / "upload.mjs")]
+    node = require_node()
+    return [node, str(set_up(TUS) / "upload.mjs")]
 
 
 def assert_stored(server: Server, image: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from .showing import RPCL, SUBRESOLUTION, Show, assert_exact, assert_ranges_cont
 if TYPE_CHECKING:
     from sample_study import SampleStudy
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 SMALL_CHUNK = 8 << 10
 LEVEL_3_CHUNK = 5 << 10

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 
-const STEP_MS = 40_000;
+const STEP_MS = 90_000; // on a machine that has more to do
 const plan = JSON.parse(await readFile(process.argv[2], 'utf8'));
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const tell = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -53,6 +53,7 @@ const address = `http://127.0.0.1:${server.address().port}`;
 
 const browser = await chromium.launch({
   executablePath: plan.browser,
+  timeout: STEP_MS,
   headless: true,
   args: [
     '--no-sandbox', // Chromium's own refuses to run as root
@@ -69,6 +70,7 @@ const requests = new Map();
 const messages = [];
 try {
   const context = await browser.newContext({ viewport: plan.viewport });
+  context.setDefaultTimeout(STEP_MS);
   const page = await context.newPage();
   page.on('console', (message) => messages.push(`${message.type()}: ${message.text()}`));
   page.on('pageerror', (error) => messages.push(`error: ${error.stack ?? error}`));
@@ -89,8 +91,8 @@ try {
       results.push(await within(STEP_MS, shown));
     }
     if (step.click) await page.locator(step.click).first().click();
-    if (step.waitFor) await page.locator(step.waitFor).first().waitFor({ timeout: STEP_MS });
-    if (step.until) await page.waitForFunction(step.until, null, { timeout: STEP_MS });
+    if (step.waitFor) await page.locator(step.waitFor).first().waitFor();
+    if (step.until) await page.waitForFunction(step.until);
     if (step.evaluate) results.push(await page.evaluate(step.evaluate));
     if (step.screenshot) await page.screenshot({ path: path.join(plan.results, step.screenshot) });
   }
