@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .frame_digests import digests_path
+from .kept_pieces import pieces_path
 from .part_file import is_part_file
 
 __all__ = [
@@ -47,7 +48,7 @@ def default_cache_bytes(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A rendition with its digests, as they lie on the disk."""
+    """A rendition with what lies beside it, on the disk."""
 
     key: str
     path: Path
@@ -123,29 +124,26 @@ class PartsCollected:
 
 
 def list_renditions(root: Path) -> Iterator[StoredFile]:
-    """Every rendition under `root`, in no order; digests without a rendition are one, too."""
+    """Every rendition under `root`, in no order; what lies beside one that is gone is one, too."""
     for folder in _folders(root):
-        sizes: dict[str, list[os.stat_result | None]] = {}
+        sizes: dict[str, list[os.stat_result]] = {}
         for item in _items(folder):
             stem, dot, suffix = item.name.partition(".")
-            if not dot or suffix not in ("dcm", "digests") or not stem:
+            if not dot or suffix not in ("dcm", "digests", "pieces") or not stem:
                 continue
             with suppress(FileNotFoundError):
-                pair = sizes.setdefault(stem, [None, None])
-                pair[suffix == "digests"] = item.stat(follow_symlinks=False)
-        for key, (data, digests) in sizes.items():
-            found = [status for status in (data, digests) if status is not None]
-            if not found:
-                continue
+                status = item.stat(follow_symlinks=False)
+                sizes.setdefault(stem, []).append(status)
+        for key, found in sizes.items():
             size = sum(status.st_size for status in found)
             used = max(status.st_mtime_ns for status in found)
             yield StoredFile(key, Path(folder, f"{key}.dcm"), size, used)
 
 
 def remove_rendition(path: Path) -> None:
-    """Remove a rendition and its digests."""
-    path.unlink(missing_ok=True)
-    digests_path(path).unlink(missing_ok=True)
+    """Remove a rendition and what lies beside it."""
+    for each in (path, digests_path(path), pieces_path(path)):
+        each.unlink(missing_ok=True)
 
 
 def collect_parts(root: Path, *, older_than_s: float, dry_run: bool = False) -> PartsCollected:

@@ -34,6 +34,7 @@ from ..transfer.body import FileSlice, FileStamp
 from .bounded_cache import BoundedCache
 from .entry import Entry, stamp_of
 from .frame_digests import FileDigests, digests_path
+from .kept_pieces import pieces_path
 
 __all__ = [
     "RECHECK_S",
@@ -191,8 +192,8 @@ class RenditionStore:
         """Remove a rendition that is not right; it can be made again."""
         self._known.drop(key)
         path = self.path_of(key)
-        path.unlink(missing_ok=True)
-        digests_path(path).unlink(missing_ok=True)
+        for each in (path, digests_path(path), pieces_path(path)):
+            each.unlink(missing_ok=True)
 
 
 def read_rendition(path: str) -> Rendition:

@@ -111,6 +111,9 @@ class MultipartReader:
         self._error: FormatError | None = None
         self._count = 0
         self._part = 0
+        self._fed = self._begins = 0
+        self.part_end = 0
+        """Where the delimiter begins that ended the last part, in bytes from the first fed."""
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[MultipartEvent]:
         """The events of the next bytes, to be taken up before the next call.
@@ -119,6 +122,8 @@ class MultipartReader:
         """
         if not self._is_over and len(data):
             chunk = data if isinstance(data, bytes) else bytes(data)
+            self._begins = self._fed - len(self._kept)
+            self._fed += len(chunk)
             if self._kept:
                 chunk, self._kept = self._kept + chunk, b""
             at = 0
@@ -152,6 +157,8 @@ class MultipartReader:
             rest = _LINE_REST.match(chunk, after, after + _MAX_PADDING)
             if rest is not None:
                 yield from self._give(chunk, start, found)
+                if self._in_part:
+                    self.part_end = self._begins + found
                 yield from self._end_part()
                 if rest.group(1):
                     self._is_over = True

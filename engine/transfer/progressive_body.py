@@ -8,43 +8,129 @@ and at which reduction that frame's image is complete with it::
     Content-Location: instances/1.2.3/frames/1
     Content-Range: bytes 609-1428/151026
     Mersey-Reduction: 4
+    Content-Digest: sha-256=:lI/9zfyJ7kTcwwCQnQP8cyHm2Ge2Lb2tN1tKpPZRgTY=:
+    Mersey-Check: 5f0b8a1e
 
-The parts of a frame, joined, are the beginning of that resource, or all of it. Heads are short
-because there are many: the boundary has 24 characters, and Content-Range makes Content-Length
-needless. The bytes depend on the frames, the order and the entity tag alone.
+The parts of a frame, joined, are the beginning of that resource, or all of it. Codestreams with
+a wrong byte mostly decode, so each part has its digest; Mersey-Check is the CRC-32 of the values
+of the other fields, each with a line feed: a flipped bit could name another frame. Instances
+that turn out to have no progressive form while an answer is sent are named in further parts of
+JSON, ``{"left_out": [{"uid": …, "reason": …}]}``.
+
+Heads are short because there are many: the boundary has 24 characters, and Content-Range makes
+Content-Length needless. The bytes depend on the frames, the order and the entity tag alone, and
+the boundary on the entity tag: an answer without one is told from another by it.
 
 References
 ----------
-RFC 2387, RFC 2557 §4 (Content-Location of parts), RFC 9110 §14.4
+RFC 2387, RFC 2557 §4 (Content-Location of parts), RFC 9110 §14.4, RFC 9530 §2
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .body import BlobSlice, Body, FileSlice, Segment
+from .digest_fields import digest_field
+from .frame_pieces import FramePieces
 from .resolution_order import FrameOrder, FramePiece, plan_pieces
 from .series_description import SeriesDescription
 
-__all__ = ["REDUCTION_FIELD", "ProgressiveFrame", "progressive_body"]
+__all__ = [
+    "CHECKED_FIELDS",
+    "CHECK_FIELD",
+    "DESCRIPTION_TYPE",
+    "REDUCTION_FIELD",
+    "ProgressiveFrame",
+    "ProgressiveWriter",
+    "head_check",
+    "progressive_body",
+    "progressive_boundary",
+]
 
 REDUCTION_FIELD = "Mersey-Reduction"
-_DESCRIPTION = "application/json"
+CHECK_FIELD = "Mersey-Check"
+CHECKED_FIELDS = (
+    "Content-Type",
+    "Content-Location",
+    "Content-Range",
+    REDUCTION_FIELD,
+    "Content-Digest",
+)
+DESCRIPTION_TYPE = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressiveFrame:
-    """A frame: its URL relative to that of the whole, its bytes, and where they can be cut.
-
-    `cut_points` are those of :func:`~.resolution_order.plan_pieces`.
-    """
+    """A frame: its URL relative to that of the whole, its bytes, and the pieces they come in."""
 
     location: str
     content_type: str
     segments: tuple[Segment, ...]
-    cut_points: tuple[int, ...]
+    pieces: FramePieces
+
+
+class ProgressiveWriter:
+    """Writes the parts of the answer whose strong, quoted entity tag is `etag`."""
+
+    def __init__(self, etag: str) -> None:
+        self._boundary = progressive_boundary(etag)
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type of the whole."""
+        return f'multipart/related; type="{DESCRIPTION_TYPE}"; boundary={self._boundary}'
+
+    def root(self, description: SeriesDescription) -> bytes:
+        """The first part."""
+        return self._json(description.to_json()).removeprefix(b"\r\n")
+
+    def left_out(self, rows: Iterable[tuple[str, str]]) -> bytes:
+        """A part that says of instances that were described that they do not come, and why."""
+        content = {"left_out": [{"uid": uid, "reason": reason} for uid, reason in rows]}
+        return self._json(json.dumps(content, separators=(",", ":")).encode())
+
+    def piece(self, frame: ProgressiveFrame, piece: FramePiece) -> Iterator[Segment]:
+        """The part of one piece of a frame."""
+        yield self._head(
+            frame.content_type,
+            frame.location,
+            f"bytes {piece.start}-{piece.stop - 1}/{frame.pieces.cut_points[0]}",
+            str(piece.reduction),
+            digest_field(frame.pieces.digest(piece.cut)),
+        )
+        yield from _cut(frame.segments, piece)
+
+    def tail(self) -> bytes:
+        """What ends the whole."""
+        return f"\r\n--{self._boundary}--\r\n".encode("latin-1")
+
+    def _json(self, data: bytes) -> bytes:
+        digest = digest_field(hashlib.sha256(data).digest())
+        length = f"\r\nContent-Length: {len(data)}"
+        return self._head(DESCRIPTION_TYPE, "", "", "", digest, more=length) + data
+
+    def _head(self, *values: str, more: str = "") -> bytes:
+        lines = [
+            f"{name}: {value}" for name, value in zip(CHECKED_FIELDS, values, strict=True) if value
+        ]
+        lines.append(f"{CHECK_FIELD}: {head_check(values)}{more}")
+        head = "\r\n".join(lines)
+        return f"\r\n--{self._boundary}\r\n{head}\r\n\r\n".encode("latin-1")
+
+
+def progressive_boundary(etag: str) -> str:
+    """The boundary of the answer with that entity tag."""
+    return "mersey-" + hashlib.sha256(etag.encode()).hexdigest()[:17]
+
+
+def head_check(values: Iterable[str]) -> str:
+    """The value of Mersey-Check for those of `CHECKED_FIELDS`, "" for one that is not there."""
+    return f"{zlib.crc32('\n'.join((*values, '')).encode('utf-8', 'replace')):08x}"
 
 
 def progressive_body(
@@ -71,30 +157,16 @@ def progressive_body(
     Body
         The payload.
     """
-    boundary = "mersey-" + hashlib.sha256(etag.encode()).hexdigest()[:17]
-    pieces = plan_pieces([frame.cut_points for frame in frames], order=order, until=until)
+    writer = ProgressiveWriter(etag)
+    cut_points = [frame.pieces.cut_points for frame in frames]
 
     def segments() -> Iterator[Segment]:
-        root = description.to_json()
-        head = f"Content-Type: {_DESCRIPTION}\r\nContent-Length: {len(root)}"
-        yield f"--{boundary}\r\n{head}\r\n\r\n".encode("latin-1") + root
-        for piece in pieces:
-            frame = frames[piece.frame]
-            yield f"\r\n--{boundary}\r\n{_head(frame, piece)}\r\n\r\n".encode("latin-1")
-            yield from _cut(frame.segments, piece)
-        yield f"\r\n--{boundary}--\r\n".encode("latin-1")
+        yield writer.root(description)
+        for piece in plan_pieces(cut_points, order=order, until=until):
+            yield from writer.piece(frames[piece.frame], piece)
+        yield writer.tail()
 
-    content_type = f'multipart/related; type="{_DESCRIPTION}"; boundary={boundary}'
-    return content_type, Body.of(segments(), etag=etag)
-
-
-def _head(frame: ProgressiveFrame, piece: FramePiece) -> str:
-    return (
-        f"Content-Type: {frame.content_type}\r\n"
-        f"Content-Location: {frame.location}\r\n"
-        f"Content-Range: bytes {piece.start}-{piece.stop - 1}/{frame.cut_points[0]}\r\n"
-        f"{REDUCTION_FIELD}: {piece.reduction}"
-    )
+    return writer.content_type, Body.of(segments(), etag=etag)
 
 
 def _cut(segments: tuple[Segment, ...], piece: FramePiece) -> Iterator[Segment]:

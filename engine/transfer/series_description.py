@@ -16,7 +16,7 @@ from typing import Any, Self
 from ...codecs.errors import FormatError, UsageError
 from ...codecs.pixels import PixelFormat
 
-__all__ = ["DescribedInstance", "SeriesDescription"]
+__all__ = ["DescribedInstance", "SeriesDescription", "parse_left_out"]
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _MAX_FRAMES = 1 << 24
@@ -75,7 +75,7 @@ class SeriesDescription:
             content = json.loads(data)
             formats = [_format_of(row) for row in content["formats"]]
             instances = tuple(_instance_of(row, formats) for row in content["instances"])
-            left_out = tuple((_uid(row["uid"]), str(row["reason"])) for row in content["left_out"])
+            left_out = _left_out_of(content)
         except (ValueError, KeyError, TypeError, IndexError, RecursionError, UsageError) as error:
             raise FormatError("the description of a series is none") from error
         if len({instance.uid for instance in instances}) != len(instances):
@@ -84,6 +84,24 @@ class SeriesDescription:
         if described.frame_count > _MAX_FRAMES:
             raise FormatError(f"{described.frame_count} frames described, at most {_MAX_FRAMES}")
         return described
+
+
+def parse_left_out(content: Any) -> tuple[tuple[str, str], ...]:
+    """The UIDs and reasons of what a further part of an answer leaves out.
+
+    Raises
+    ------
+    FormatError
+        It is something else.
+    """
+    try:
+        return _left_out_of(content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError("a part that should name what is left out does not") from error
+
+
+def _left_out_of(content: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((_uid(row["uid"]), str(row["reason"])) for row in content["left_out"])
 
 
 def _format_json(pixels: PixelFormat, uid: str) -> dict[str, Any]:

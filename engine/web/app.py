@@ -34,7 +34,8 @@ from .inbound import Inbounds
 from .metadata import MetadataSource, answer_metadata
 from .object_source import ObjectSource
 from .parcels import ParcelSource
-from .progressive import ProgressiveSource, answer_progressive
+from .progressive import answer_progressive
+from .progressive_source import ProgressiveSource
 from .qido import answer_search
 from .rendered import answer_rendered, answer_thumbnail
 from .requests import ROOT

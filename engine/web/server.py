@@ -51,7 +51,7 @@ from .holdings import Holdings
 from .inbound import Inbounds
 from .metadata import MetadataSource
 from .parcels import ParcelSource
-from .progressive import ProgressiveSource
+from .progressive_source import ProgressiveSource
 from .rendition_builder import RenditionBuilder
 from .resumable_upload import ResumableUploads
 from .served_digests import ServedDigests
@@ -211,7 +211,7 @@ async def _run(
     service = Service(
         holdings=holdings,
         frames=frames,
-        progressive=ProgressiveSource(frames),
+        progressive=ProgressiveSource(frames, renditions),
         served=ServedDigests(catalogue, executor=requests, blobs=blobs),
         metadata=MetadataSource(catalogue, executor=requests, locate=locator.local),
         executor=requests,

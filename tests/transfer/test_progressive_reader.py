@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mersey.codecs.errors import FormatError
+from mersey.codecs.errors import FormatError, IntegrityError
 from mersey.codecs.pixels import PixelFormat
-from mersey.engine.transfer.progressive_body import ProgressiveFrame, progressive_body
+from mersey.engine.transfer.frame_pieces import FramePieces
+from mersey.engine.transfer.progressive_body import (
+    ProgressiveFrame,
+    ProgressiveWriter,
+    progressive_body,
+)
 from mersey.engine.transfer.progressive_reader import ProgressiveReader
-from mersey.engine.transfer.resolution_order import FrameOrder
+from mersey.engine.transfer.resolution_order import FrameOrder, plan_pieces
 from mersey.engine.transfer.series_description import DescribedInstance, SeriesDescription
 
 RPCL = "1.2.840.10008.1.2.4.202"
@@ -23,7 +31,7 @@ def answer(frames: list[tuple[bytes, tuple[int, ...]]], *, until: int = 0) -> tu
     content_type, body = progressive_body(
         description,
         [
-            ProgressiveFrame(f"frames/{at + 1}", "image/jphc", (data,), cuts)
+            ProgressiveFrame(f"frames/{at + 1}", "image/jphc", (data,), FramePieces.of(data, cuts))
             for at, (data, cuts) in enumerate(frames)
         ],
         order=FrameOrder.MIDDLE_OUT,
@@ -33,6 +41,28 @@ def answer(frames: list[tuple[bytes, tuple[int, ...]]], *, until: int = 0) -> tu
     data = b"".join(segment for segment in body.segments() if isinstance(segment, bytes))
     assert len(data) == body.length_bytes
     return content_type, data
+
+
+def signed(data: bytes) -> bytes:
+    """`data` with the digests and checks that its parts should have, as a sender that lies has."""
+    mark = data.partition(b"\r\n")[0]
+    parts = []
+    for part in (b"\r\n" + data).split(b"\r\n" + mark + b"\r\n")[1:]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        content, end, _ = content.partition(b"\r\n" + mark + b"--\r\n")
+        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        fields = dict(line.split(": ", 1) for line in head.decode("latin-1").split("\r\n"))
+        fields["Content-Digest"] = f"sha-256=:{digest}:"
+        if "Content-Length" in fields:
+            fields["Content-Length"] = str(len(content))
+        names = ("Content-Type", "Content-Location", "Content-Range", "Mersey-Reduction")
+        text = "".join(f"{fields.get(name, '')}\n" for name in (*names, "Content-Digest"))
+        fields["Mersey-Check"] = f"{zlib.crc32(text.encode()):08x}"
+        lines = "\r\n".join(f"{name}: {value}" for name, value in fields.items())
+        parts.append(mark + b"\r\n" + lines.encode() + b"\r\n\r\n" + content)
+        if end:
+            parts.append(mark + b"--\r\n")
+    return b"\r\n".join(parts)
 
 
 FRAMES = [(bytes(range(90)), (90, 40, 10)), (bytes(range(60, 130)), (70, 20, 5)), (b"xy", (2,))]
@@ -110,15 +140,76 @@ def test_released_frames_take_no_memory() -> None:
 def test_heads_that_lie_are_refused(old, new) -> None:
     content_type, data = answer(FRAMES)
     assert old in data
-    broken = data.replace(old, new, 1)
-    # The length of the description goes with it.
-    shift = len(new) - len(old) if b'"' in old else 0
-    length = int(data.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
-    broken = broken.replace(
-        b"Content-Length: %d" % length, b"Content-Length: %d" % (length + shift)
+    assert signed(data) == data
+    with pytest.raises(IntegrityError):
+        read(content_type, [data.replace(old, new, 1)])
+    with pytest.raises((FormatError, IntegrityError)):
+        read(content_type, [signed(data.replace(old, new, 1))])
+
+
+@given(st.data())
+def test_what_was_damaged_on_the_way_is_read_again_from_the_last_part_that_was_right(draws) -> None:
+    content_type, data = answer(FRAMES)
+    _, expected = read(content_type, [data])
+    at, bit = draws.draw(st.integers(0, len(data) - 1)), draws.draw(st.integers(0, 7))
+    step = draws.draw(st.integers(1, len(data)))
+    damaged = bytearray(data)
+    damaged[at] ^= 1 << bit
+    reader, arrived, source = ProgressiveReader(content_type), [], bytes(damaged)
+    for source in (bytes(damaged), data):
+        position = reader.verified_bytes
+        try:
+            while position < len(source):
+                arrived += reader.feed(source[position : position + step])
+                position += step
+        except IntegrityError:
+            assert source != data
+        if reader.is_finished:
+            break
+        reader.rewind()
+        assert reader.verified_bytes <= at
+    assert arrived == expected
+    assert reader.verified_bytes == len(data) - len(data.rpartition(b"\r\n--")[2]) - 4
+    assert [reader.prefix(at) for at in range(3)] == [frame for frame, _ in FRAMES]
+
+
+def test_a_part_without_a_digest_does_not_count() -> None:
+    content_type, data = answer(FRAMES)
+    with pytest.raises(IntegrityError):
+        read(content_type, [data.replace(b"Content-Digest", b"Content-Digits")])
+
+
+def left_out(rows: list[tuple[str, str]]) -> tuple[str, bytes]:
+    instances = tuple(
+        DescribedInstance(uid, count, PIXELS, RPCL) for uid, count in (("1.2", 2), ("1.3", 3))
     )
+    writer = ProgressiveWriter('"x"')
+    frames = [
+        ProgressiveFrame(
+            f"instances/1.2/frames/{number}", "image/jphc", (b"ab",), FramePieces.of(b"ab", (2,))
+        )
+        for number in (1, 2)
+    ]
+    segments = [writer.root(SeriesDescription(instances)), writer.left_out(rows)]
+    for piece in plan_pieces([(2,), (2,)], order=FrameOrder.IN_ORDER):
+        segments += writer.piece(frames[piece.frame], piece)
+    return writer.content_type, b"".join((*segments, writer.tail()))
+
+
+def test_instances_that_turn_out_not_to_come_are_not_missed() -> None:
+    content_type, data = left_out([("1.3", "no form")])
+    reader, arrived = read(content_type, [data])
+    assert reader.is_finished
+    assert [one.frame for one in arrived] == [0, 1]
+    assert reader.left_out == {"1.3": "no form"}
+    assert reader.frames_left_out == {2, 3, 4}
+    assert reader.missing(until=0) == []
+
+
+def test_what_was_not_described_cannot_be_left_out() -> None:
+    content_type, data = left_out([("1.4", "no form")])
     with pytest.raises(FormatError):
-        read(content_type, [broken])
+        read(content_type, [data])
 
 
 def test_an_answer_of_another_kind_is_refused() -> None:

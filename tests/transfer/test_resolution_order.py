@@ -7,7 +7,13 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mersey.engine.transfer.resolution_order import FrameOrder, order_frames, plan_pieces
+from mersey.engine.transfer.resolution_order import (
+    FrameOrder,
+    first_piece,
+    later_pieces,
+    order_frames,
+    plan_pieces,
+)
 
 
 @st.composite
@@ -57,7 +63,7 @@ def test_every_byte_up_to_the_last_resolution_comes_once_and_in_order(tables, or
 def test_a_piece_says_the_sharpest_image_that_is_complete_with_it(tables, order, until) -> None:
     for piece in plan_pieces(tables, order=order, until=until):
         cuts = tables[piece.frame]
-        assert cuts[piece.reduction] == piece.stop
+        assert cuts[piece.reduction] == cuts[piece.cut] == piece.stop
         last = min(until, len(cuts) - 1)
         assert piece.reduction >= last
         assert piece.reduction == last or cuts[piece.reduction - 1] > piece.stop
@@ -68,11 +74,34 @@ def test_no_frame_is_sharpened_before_all_others_have_what_comes_before(tables, 
     stages = []
     begun = set()
     for piece in plan_pieces(tables, order=order):
-        cuts = tables[piece.frame]
-        stages.append(max(r for r in range(len(cuts)) if cuts[r] == piece.stop))
+        if piece.start or len(tables[piece.frame]) == 1:
+            stages.append(piece.cut)
+        else:
+            assert not stages
         begun.add(piece.frame)
     assert stages == sorted(stages, reverse=True)
     assert begun == set(range(len(tables)))
+
+
+@given(cut_tables(), st.sampled_from(FrameOrder), st.integers(0, 8))
+def test_the_smallest_images_come_first_in_the_order_of_frames(tables, order, until) -> None:
+    """So the beginning depends on no other frame's cut points, which may not be known yet."""
+    can_be_cut = [frame for frame in order_frames(len(tables), order) if len(tables[frame]) > 1]
+    pieces = list(plan_pieces(tables, order=order, until=until))
+    first = [first_piece(tables[frame], frame=frame, until=until) for frame in can_be_cut]
+    assert pieces[: len(first)] == first
+    assert [piece.frame for piece in pieces[: len(first)]] == can_be_cut
+    assert list(later_pieces(tables, order=order, until=until)) == pieces[len(first) :]
+
+
+@given(cut_tables(), st.sampled_from(FrameOrder), st.integers(0, 8), st.integers(0, 11))
+def test_a_frame_that_is_not_there_changes_nothing_for_the_others(
+    tables, order, until, gone
+) -> None:
+    without = [() if at == gone else cuts for at, cuts in enumerate(tables)]
+    there = later_pieces(tables, order=order, until=until)
+    expected = [piece for piece in there if piece.frame != gone]
+    assert list(later_pieces(without, order=order, until=until)) == expected
 
 
 def test_stopping_early_gives_the_beginning_of_what_not_stopping_gives() -> None:

@@ -308,6 +308,51 @@ def make_ct_samples():
     return ct_samples
 
 
+@pytest.fixture(scope="session")
+def damage_codestream():
+    """Take COD and QCD out of the first codestream of a file: it can be decoded no more."""
+
+    def damage(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        after_siz = data.index(b"\xff\x4f\xff\x51") + 51
+        data[after_siz : after_siz + 60] = bytes(60)
+        path.write_bytes(data)
+
+    return damage
+
+
+class BuildGate:
+    """Lets as many renditions be built as a test says, and no more."""
+
+    def __init__(self) -> None:
+        self._allowed = threading.Semaphore(0)
+        self.built = 0
+
+    def allow(self, count: int = 1) -> None:
+        """Let `count` more be built."""
+        self._allowed.release(count)
+
+    async def passed(self) -> None:
+        """One waits until it may be built."""
+        await asyncio.to_thread(self._allowed.acquire, timeout=30)
+        self.built += 1
+
+
+@pytest.fixture
+def build_gate(monkeypatch: pytest.MonkeyPatch) -> BuildGate:
+    """Renditions of servers in this process are built only as far as the gate lets them."""
+    from mersey.engine.web.rendition_builder import RenditionBuilder
+
+    gate, transcode = BuildGate(), RenditionBuilder._transcode
+
+    async def gated(builder: RenditionBuilder, order: Any) -> None:
+        await gate.passed()
+        await transcode(builder, order)
+
+    monkeypatch.setattr(RenditionBuilder, "_transcode", gated)
+    return gate
+
+
 @pytest.fixture
 def wait_until():
     """Wait for a condition that another process or thread brings about."""

@@ -284,22 +284,14 @@ def test_the_stream_holds_to_preconditions_on_what_it_will_be(own) -> None:
     assert client.get(STUDY, PROGRESSIVE, If_None_Match=etag).status == 304
 
 
-def _damage(path: Path) -> None:
-    """Take COD and QCD out of the first codestream of a file: it can be decoded no more."""
-    data = bytearray(path.read_bytes())
-    after_siz = data.index(b"\xff\x4f\xff\x51") + 51
-    data[after_siz : after_siz + 60] = bytes(60)
-    path.write_bytes(data)
-
-
 def test_what_cannot_be_made_cuts_the_stream_where_it_is_met(
-    tmp_path, run_server, make_instance, make_ct_samples, samples
+    tmp_path, run_server, make_instance, make_ct_samples, samples, damage_codestream
 ) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     good = make_instance(folder / "a.dcm", "1.2.3.1.1", make_ct_samples(1, 64, 1))
     shutil.copy(samples.j2k.path, folder / "z.dcm")
-    _damage(folder / "z.dcm")
+    damage_codestream(folder / "z.dcm")
     with run_server(folder, tmp_path / "store") as client:
         with pytest.raises(Exception) as cut:  # noqa: PT011  http.client has several
             client.get(STUDY, PROGRESSIVE)
