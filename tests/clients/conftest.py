@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .browsing import Browser, build_viewer, find_browser
+from .packages import command
 from .serving import Server
 from .showing import Show, Shown, show_series
 
@@ -90,10 +90,7 @@ def browser(viewer: Path) -> Browser:
 @pytest.fixture(scope="session")
 def curl() -> str:
     """The command curl; skips where it is absent."""
-    path = shutil.which("curl")
-    if path is None:
-        pytest.skip("curl is not installed here (.ci/run installs it)")
-    return path
+    return command("curl")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Packages of npm that the tests use, installed once into a cache outside of the tree.
+"""Commands that the tests use, and packages of npm, installed once into a cache out of the tree.
 
 Tests run side by side, so one process makes what is not there yet, and the others wait.
 """

@@ -1,4 +1,4 @@
-"""curl and aria2c, as users have them, download studies over a link that breaks."""
+"""curl, aria2c and rclone, as users have them, download studies over a link that breaks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 from mersey.engine.client.link import Link
 from mersey.engine.client.link_profile import Direction, LinkProfile, Places
 
+from .packages import command
 from .serving import Server
 
 if TYPE_CHECKING:
@@ -98,9 +99,7 @@ def test_curl_goes_on_where_each_cut_left_it(
 def test_aria2c_downloads_in_parallel_over_a_link_that_breaks(
     original: Server, study: SampleStudy, accept: str, straight: Path, tmp_path: Path
 ) -> None:
-    aria2c = shutil.which("aria2c")
-    if aria2c is None:
-        pytest.skip("aria2c is not installed here (.ci/run installs it)")
+    aria2c = command("aria2c")
     profile = LinkProfile(down=Direction(cuts=Places(about=straight.stat().st_size // 6)), seed=5)
     with linked(original, profile) as (link, root):
         url = f"{root}/studies/{study.study_instance_uid}"
@@ -113,6 +112,37 @@ def test_aria2c_downloads_in_parallel_over_a_link_that_breaks(
     assert link.connections >= 4
     assert link.down.cuts >= 2
     assert digest(tmp_path / "parallel") == digest(straight)
+
+
+@pytest.mark.parametrize("streams", [0, 4])
+def test_rclone_copies_over_a_link_that_breaks(
+    original: Server,
+    study: SampleStudy,
+    accept: str,
+    straight: Path,
+    tmp_path: Path,
+    streams: int,
+) -> None:
+    # Its backend `http` takes a study for a file; a read that breaks goes on by Range.
+    rclone = command("rclone")
+    saved = tmp_path / "copied"
+    profile = LinkProfile(down=Direction(cuts=Places(about=straight.stat().st_size // 12)), seed=7)
+    with linked(original, profile) as (link, root):
+        words = [rclone, "copyto", "--config=", "--retries=1", "--low-level-retries=30"]
+        words += ["--multi-thread-cutoff=1M", f"--multi-thread-streams={streams}"]
+        words += [f"--header={accept}", f"--http-url={root}/studies"]
+        run = subprocess.run(
+            [*words, f":http:{study.study_instance_uid}", str(saved)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=110,
+        )
+        assert run.returncode == 0, run.stderr
+    assert link.down.cuts >= 5
+    assert digest(saved) == digest(straight)
+    twice = link.down.passed_bytes - saved.stat().st_size
+    assert twice < link.connections * (1 << 20)
 
 
 def test_a_download_is_not_gone_on_with_when_the_study_has_changed(
