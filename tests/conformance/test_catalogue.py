@@ -13,9 +13,13 @@ import pytest
 from catalogue_contract import CatalogueContract, in_place
 from made_instances import make_stored
 from mersey.codecs.errors import IntegrityError, ResourceError, UsageError
+from mersey.engine.archive.blobs import Ready
 from mersey.engine.archive.catalogue import Catalogue
 from mersey.engine.archive.catalogues import forget_other_folders, open_catalogue
+from mersey.engine.archive.collecting import collect_blobs
+from mersey.engine.archive.directory_blobs import DirectoryBlobs
 from mersey.engine.archive.receiving import no_space
+from mersey.engine.archive.removal_lock import RemovalLock
 from postgres_server import PostgresServer, postgres_programs
 
 _numbers = itertools.count()
@@ -272,3 +276,58 @@ def test_what_was_served_before_from_other_folders_is_forgotten(tmp_path) -> Non
     uids = [entry.instance.sop_instance_uid for entry in catalogue.every_entry()]
     assert uids == ["1.2.1.0", "1.2.1.1", "1.2.1.9"]
     catalogue.close()
+
+
+def test_no_machine_removes_blobs_while_another_stores(tmp_path, url) -> None:
+    with ExitStack() as stack:
+        catalogues = [stack.enter_context(closing(Catalogue.at(url))) for _ in range(2)]
+        storing, removing = (
+            RemovalLock(folder_of(tmp_path / name), catalogue.database)
+            for name, catalogue in zip(("one", "other"), catalogues, strict=True)
+        )
+        with storing.committing():
+            with removing.committing():
+                pass  # any number store at once
+            with removing.removing(wait=False) as alone:
+                assert not alone
+        with removing.removing(wait=True) as alone:
+            assert alone
+            with storing.removing(wait=False) as too:
+                assert not too
+        with storing.committing():
+            pass
+
+
+def folder_of(store: Path) -> Path:
+    (store / "incoming").mkdir(parents=True)
+    return store / "incoming"
+
+
+def test_what_is_stored_without_the_lock_is_not_acknowledged(tmp_path, postgres, url) -> None:
+    """A collection may have run as soon as the database came back."""
+    with closing(Catalogue.at(url)) as catalogue:
+        lock = RemovalLock(folder_of(tmp_path), catalogue.database)
+        with pytest.raises(ResourceError), lock.committing():
+            crash(postgres)
+        with lock.committing():
+            pass
+
+
+def crash(postgres: PostgresServer) -> None:
+    postgres.stop(mode="immediate")
+    postgres.start()
+
+
+def test_a_new_catalogue_knows_that_there_are_blobs_elsewhere(tmp_path, url) -> None:
+    blobs = DirectoryBlobs(tmp_path / "elsewhere")
+    store = tmp_path / "store"
+    store.mkdir()
+    key = "a" * 64 + ".dcm"
+    (blobs.incoming / "one").write_bytes(b"bytes")
+    blobs.commit([Ready(str(blobs.incoming / "one"), key)])
+    for address in (None, url):
+        with closing(open_catalogue(store, address, blobs=blobs)) as catalogue:
+            assert catalogue.needs_rebuild
+            with pytest.raises(UsageError, match="rebuild"):
+                collect_blobs(blobs, catalogue, folder=store, grace_s=0)
+    assert list(blobs.keys()) == [key]

@@ -57,20 +57,21 @@ class Faults:
 class ReturningServer:
     """A server of `store` that comes back at its port."""
 
-    def __init__(self, store: Path) -> None:
-        self.store = store
+    def __init__(self, store: Path | str, *arguments: str) -> None:
+        self.store = Path(store)
+        self._place, self._arguments = store, arguments
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.start()
 
     def start(self) -> None:
-        self._served = ServedStore(self.store, "--port", str(self.port))
+        self.served = ServedStore(self._place, *self._arguments, "--port", str(self.port))
 
     def kill(self, *, with_workers: bool) -> None:
-        self._served.kill(with_workers=with_workers)
+        self.served.kill(with_workers=with_workers)
 
     def stop(self) -> None:
-        self._served.stop()
+        self.served.stop()
 
 
 @contextmanager

@@ -60,9 +60,9 @@ class ServedStore:
             body = response.read()
         return response.status, json.loads(body) if body.startswith(b"{") else {}
 
-    def get(self, path: str) -> tuple[int, bytes]:
+    def get(self, path: str, accept: str = "application/dicom") -> tuple[int, bytes]:
         with closing(self.connect()) as connection:
-            connection.request("GET", f"/dicom-web{path}", headers={"Accept": "application/dicom"})
+            connection.request("GET", f"/dicom-web{path}", headers={"Accept": accept})
             response = connection.getresponse()
             return response.status, response.read()
 

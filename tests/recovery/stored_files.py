@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
@@ -16,7 +17,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
 )
 
-__all__ = ["Maker", "Original", "as_parts"]
+__all__ = ["Maker", "Original", "as_parts", "served", "url_of"]
 
 CONTENT_TYPE = 'multipart/related; type="application/dicom"; boundary=bound-of-parts'
 _PLACE = "9" * 18  # where the number of an instance goes, in as many digits
@@ -36,12 +37,12 @@ class Original:
 
 
 class Maker:
-    """Makes originals of a study; what it makes depends on `seed` alone."""
+    """Makes originals of `study`; what it makes depends on `seed` alone."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, study: str = "1.2.3") -> None:
         self._random = random.Random(seed)
         self._number = seed * 10**6
-        self._templates = {kind: _template(kind, size) for kind, size in _KINDS.items()}
+        self._templates = {kind: _template(kind, size, study) for kind, size in _KINDS.items()}
 
     def make(self, kind: str = "small") -> Original:
         self._number += 1
@@ -49,6 +50,20 @@ class Maker:
         data = self._templates[kind].replace(_PLACE.encode(), digits.encode())
         noise = self._random.randbytes(64)  # in the padding at the end
         return Original(f"1.2.826.{digits}", data[: -len(noise)] + noise)
+
+
+def url_of(one: Original) -> str:
+    """Where the instance is retrieved, below the root of the service."""
+    held = dcmread(BytesIO(one.data), stop_before_pixels=True)
+    return (
+        f"/studies/{held.StudyInstanceUID}/series/{held.SeriesInstanceUID}"
+        f"/instances/{held.SOPInstanceUID}"
+    )
+
+
+def served(one: Original) -> bytes:
+    """The file as it is served: its preamble is zero."""
+    return bytes(128) + one.data[128:]
 
 
 def as_parts(originals: list[Original]) -> bytes:
@@ -63,7 +78,7 @@ def as_parts(originals: list[Original]) -> bytes:
 
 
 @cache
-def _template(kind: str, size_bytes: int) -> bytes:
+def _template(kind: str, size_bytes: int, study: str) -> bytes:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -75,8 +90,8 @@ def _template(kind: str, size_bytes: int) -> bytes:
     dataset.SOPInstanceUID = f"1.2.826.{_PLACE}"
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.StudyInstanceUID = "1.2.3"
-    dataset.SeriesInstanceUID = f"1.2.3.{len(kind)}"
+    dataset.StudyInstanceUID = study
+    dataset.SeriesInstanceUID = f"{study}.{len(kind)}"
     dataset.PatientName, dataset.PatientID = "Ingest^Mixed", "P"
     dataset.Modality = "DOC" if kind == "document" else "CT"
     if kind == "document":
