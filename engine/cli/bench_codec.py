@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .bench_options import AsJson, Report
+from .bench_options import Report
+from .options import AsJson
+from .transcode_options import LossyAim, parse_aim
 
 if TYPE_CHECKING:
     from ..runtime.codec_bench import CodecResult
@@ -22,21 +24,22 @@ _SIZES_HEAD = ("codec", "reduce", "size", "bytes a frame", "of whole", "MB/s", "
 
 
 def command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="DICOM files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="DICOM files.")],
     *,
     to: Annotated[
         list[str] | None,
-        typer.Option(help="Only this codec, by its name or UID; may be repeated. All by default."),
+        typer.Option(
+            metavar="NAME|UID", help="Only this codec; may be repeated.", show_default="all"
+        ),
     ] = None,
     frames: Annotated[
         int | None, typer.Option(min=1, help="At most so many frames of a file, evenly spread.")
     ] = None,
     samples: Annotated[
-        str, typer.Option(metavar="SIZE", help="At most so many samples of a file.")
+        str,
+        typer.Option(metavar="SIZE", help="At most so many bytes of samples, a file."),
     ] = "32MiB",
-    quality: Annotated[
-        str | None, typer.Option(help="What lossy codecs aim at: psnr:DB or ratio:N.")
-    ] = None,
+    quality: LossyAim = None,
     limit: Annotated[
         float, typer.Option(min=0.01, max=600, metavar="SECONDS", help="About so long a codec.")
     ] = 3.0,
@@ -57,13 +60,12 @@ def command(
 
     Exit code 1 if a codec failed; one that has no form for such pixels has not failed.
     """
-    from ...codecs.quality import Quality
     from ..archive.byte_size import parse_byte_size
     from ..runtime.codec_bench import plan_trials
     from .bench_result import check_report, give
 
     check_report(report)
-    aim = None if quality is None else Quality.parse(quality)
+    aim = parse_aim(quality)
     plans = [
         (
             path,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...codecs.errors import UsageError
-from .bench_options import AsJson, Headers, Report
+from .bench_options import Report
+from .options import AsJson
+from .transfer_options import Headers, request_headers
 
 if TYPE_CHECKING:
     from ..client.address import Address
@@ -25,13 +27,19 @@ _TIMES_HEAD = ("way", "reduce", "size", "first frame", "all frames")
 def command(
     url: Annotated[str, typer.Argument(metavar="URL", help="A DICOMweb service, over http.")],
     *,
-    rate: Annotated[str, typer.Option(help="Of the link, e.g. 20mbit, 2.5MB.")] = "20mbit",
-    rtt: Annotated[str, typer.Option(help="A round trip, e.g. 40ms, 0.1s.")] = "40ms",
+    rate: Annotated[
+        str, typer.Option(metavar="RATE", help="Of the link, e.g. 20mbit or 2.5MB.")
+    ] = "20mbit",
+    rtt: Annotated[
+        str, typer.Option(metavar="TIME", help="A round trip, e.g. 40ms or 0.1s.")
+    ] = "40ms",
     study: Annotated[
-        str | None, typer.Option(metavar="UID", help="By default the first few found.")
+        str | None,
+        typer.Option(metavar="UID", help="Of this study.", show_default="the first few found"),
     ] = None,
     series: Annotated[
-        str | None, typer.Option(metavar="UID", help="By default the one with most frames.")
+        str | None,
+        typer.Option(metavar="UID", help="This series.", show_default="the one with most frames"),
     ] = None,
     frames: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many frames of the series.")
@@ -64,13 +72,13 @@ def command(
     """
     from ..client.link_bench import LinkWork
     from ..client.rates import parse_rate, parse_time
-    from ..client.remote import RemoteSettings, parse_header
+    from ..client.remote import RemoteSettings
     from .bench_result import check_report, give
 
     check_report(report)
     work = LinkWork(
         address=_address(url, study, series),
-        settings=RemoteSettings(headers=tuple(map(parse_header, header or ()))),
+        settings=RemoteSettings(headers=request_headers(header)),
         bytes_per_s=parse_rate(rate),
         rtt_s=parse_time(rtt),
         connections=connections,

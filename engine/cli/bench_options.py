@@ -9,11 +9,9 @@ import typer
 
 from ...codecs.errors import UsageError
 
-__all__ = ["AsJson", "Headers", "Report", "parse_numbers"]
+__all__ = ["Report", "parse_numbers"]
 
 _MOST_NUMBERS = 16
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Report = Annotated[
     Path | None,
@@ -21,11 +19,6 @@ Report = Annotated[
         help="Write a page with plots into this .html file; needs mersey[plot].",
         metavar="FILE.html",
     ),
-]
-
-Headers = Annotated[
-    list[str] | None,
-    typer.Option("--header", metavar="'NAME: VALUE'", help="A field for every request."),
 ]
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .bench_options import AsJson, Headers, Report, parse_numbers
+from .bench_options import Report, parse_numbers
+from .options import AsJson
+from .transfer_options import Headers, request_headers
 
 if TYPE_CHECKING:
     from ..client.address import Address
@@ -54,11 +56,12 @@ def command(
     what: Annotated[WhatOption, typer.Option(help="What to ask for.")] = WhatOption.frames,
     study: Annotated[
         str | None,
-        typer.Option(metavar="UID", help="Of this study; by default of the first few found."),
+        typer.Option(metavar="UID", help="Of this study.", show_default="the first few found"),
     ] = None,
     accept: Annotated[
         str | None,
         typer.Option(
+            metavar="TYPES",
             help="The Accept field.",
             show_default="uncompressed frames; studies as stored",
         ),
@@ -101,7 +104,7 @@ def command(
     import os
 
     from ..client.address import Address
-    from ..client.remote import RemoteSettings, parse_header
+    from ..client.remote import RemoteSettings
     from .bench_result import check_report, give
 
     check_report(report)
@@ -109,7 +112,7 @@ def command(
     address = Address.parse(url)
     if study is not None:
         address = address.of_study(study)
-    settings = RemoteSettings(headers=tuple(map(parse_header, header or ())))
+    settings = RemoteSettings(headers=request_headers(header))
     wanted = _Wanted(address, settings, what, accept, targets)
     count = processes or max(1, len(os.sched_getaffinity(0)) // 2)
     result = _measure(wanted, counts, duration, requests, count)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .bench_options import AsJson, Report, parse_numbers
-from .transcode import VerifyOption
+from .bench_options import Report, parse_numbers
+from .options import AsJson
+from .transcode_options import LossyAim, TargetName, VerifyOption, chosen_target, parse_aim
 
 if TYPE_CHECKING:
     from ..runtime.transcode_bench import TranscodeFigures, TranscodeWork
@@ -33,15 +34,10 @@ _MOST_JOBS = 1024
 
 
 def command(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files and folders.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Files and folders.")],
     *,
-    to: Annotated[
-        str,
-        typer.Option(help="Transfer syntax: a UID or a name, e.g. htj2k-rpcl; or progressive."),
-    ] = "htj2k-rpcl",
-    quality: Annotated[
-        str | None, typer.Option(help="For lossy targets: psnr:DB or ratio:N.")
-    ] = None,
+    to: TargetName = "htj2k-rpcl",
+    quality: LossyAim = None,
     jobs: Annotated[
         str | None,
         typer.Option(
@@ -60,7 +56,8 @@ def command(
     scratch: Annotated[
         Path | None,
         typer.Option(
-            help="A folder on the disk to write to; what is written there is removed again.",
+            metavar="FOLDER",
+            help="On the disk to write to; what is written there is removed again.",
             show_default="the system's temporary folder",
         ),
     ] = None,
@@ -79,18 +76,12 @@ def command(
     """
     import os
 
-    from ...codecs.quality import Quality
-    from ...codecs.registry import Registry, resolve_target
-    from ...codecs.syntaxes import HTJ2K_LOSSLESS_RPCL
-    from ..runtime.rearranging import PROGRESSIVE
     from ..runtime.transcode_bench import TranscodeWork
     from .bench_result import check_report, give
 
     check_report(report)
-    aim = None if quality is None else Quality.parse(quality)
-    target_uid = to if to == PROGRESSIVE else resolve_target(to)
-    encoded_uid = HTJ2K_LOSSLESS_RPCL if to == PROGRESSIVE else target_uid
-    Registry.default().encoder(encoded_uid, quality=aim)
+    aim = parse_aim(quality)
+    target_uid = chosen_target(to, aim)
     text = jobs or str(len(os.sched_getaffinity(0)))
     counts = parse_numbers(text, option="--jobs", most=_MOST_JOBS)
     work = TranscodeWork(tuple(paths), target_uid, verify.value, aim, limit, scratch)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+from .options import AsJson
 
 __all__ = ["command"]
 
 
-def command(
-    *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def command(*, as_json: AsJson = False) -> None:
     """Show which transfer syntaxes can be decoded and encoded, and by what.
 
     Encoded ones have a name for `mersey transcode --to`. With --json: a list of objects with

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .options import AsJson, Reduce
+
 __all__ = ["group"]
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -24,12 +26,10 @@ def _group() -> None:
 
 @group.command("decode")
 def decode(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A .j2k, .j2c, .jph or .jp2 file.")],
+    source: Annotated[Path, _IN],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="What to write: .npy or .png.")],
     *,
-    reduce: Annotated[
-        int, typer.Option(min=0, max=32, help="How often to halve the image: 3 is an eighth.")
-    ] = 0,
+    reduce: Reduce = 0,
 ) -> None:
     """Decode a codestream, in a process of its own.
 
@@ -54,9 +54,13 @@ def decode(
 def inspect(
     source: Annotated[Path, _IN],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the bytes of each resolution into this .png file.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Draw the bytes of each resolution into this file; needs mersey[plot].",
+        ),
     ] = None,
 ) -> None:
     """Show markers, packets, and the bytes of each resolution and layer.
@@ -107,9 +111,7 @@ def reduce_(
     source: Annotated[Path, _IN],
     out: Annotated[Path, _OUT],
     *,
-    reduce: Annotated[
-        int, typer.Option(min=0, max=32, help="How often to halve the image: 3 is an eighth.")
-    ],
+    reduce: Reduce,
 ) -> None:
     """Cut out the codestream of a smaller image."""
     from ...codecs.surgery import reduce_codestream

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import Reduce
+
 if TYPE_CHECKING:
     from .extraction import Extracted
 
@@ -21,9 +23,7 @@ def command(
     ],
     *,
     frame: Annotated[int, typer.Option(min=1, help="Number of the frame, from 1.")] = 1,
-    reduce: Annotated[
-        int, typer.Option(min=0, max=32, help="How often to halve the image: 3 is an eighth.")
-    ] = 0,
+    reduce: Reduce = 0,
     raw: Annotated[
         bool, typer.Option("--raw", help="PNG: the values as stored, not as displayed.")
     ] = False,

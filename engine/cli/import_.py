@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .conflict_option import ConflictOption
 from .default_store import default_store
-from .terminal import count, printable, size
+from .options import AsJson, Jobs
+from .store_options import CatalogueUrl, ConflictOption, Local, OnConflictOption, Store
+from .terminal import count, size
 
 if TYPE_CHECKING:
     from ..archive.ingest import Ingest
@@ -31,38 +32,14 @@ _COLLECTED_AFTER_S = 3600.0
 
 def command(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Folders or files to take in.")
+        list[Path], typer.Argument(metavar="FOLDER", help="Folders or files to take in.")
     ],
-    store: Annotated[
-        str | None,
-        typer.Option(
-            help="Where originals are kept: a folder, or s3://BUCKET/PREFIX.",
-            show_default="~/.local/share/mersey",
-        ),
-    ] = None,
-    local: Annotated[
-        Path | None,
-        typer.Option(
-            help="With a store elsewhere: the folder for the catalogue and what is on its way.",
-            show_default="~/.local/share/mersey",
-        ),
-    ] = None,
-    catalogue: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="A catalogue that servers share: postgresql://USER@HOST/NAME.",
-            show_default="a file in the store",
-        ),
-    ] = None,
-    on_conflict: Annotated[
-        ConflictOption,
-        typer.Option(help="What to do where an instance's UID is taken by other bytes."),
-    ] = ConflictOption.reject,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    store: Store = None,
+    local: Local = None,
+    catalogue: CatalogueUrl = None,
+    on_conflict: OnConflictOption = ConflictOption.reject,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take files and folders into the store, as STOW does; a server may run meanwhile.
 
@@ -135,7 +112,7 @@ def _run(
     def report(file: Found, result: Result | None) -> None:
         progress.advance(file.size_bytes, file.size_bytes)
         if isinstance(result, Refusal):
-            progress.say(f"failed: {printable(file.path)}: {printable(result.message)}")
+            progress.say(f"failed: {file.path}: {result.message}")
 
     async def run() -> ImportSummary:
         intake = Intake(ingest, executor=pool, examiners=pool.jobs)

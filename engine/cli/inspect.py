@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import AsJson
+
 __all__ = ["command"]
 
 _CUT_COLUMNS = (
@@ -30,7 +32,7 @@ def command(
         ),
     ],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     patient: Annotated[
         bool, typer.Option("--patient", help="Show the patient's name, ID, birth date and sex.")
     ] = False,

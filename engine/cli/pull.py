@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .terminal import printable, size
+from .options import AsJson, Jobs
+from .terminal import size
+from .transfer_options import (
+    Connections,
+    Headers,
+    LimitRate,
+    Wire,
+    WireOption,
+    request_headers,
+)
 from .transfer_progress import TransferProgress
 
 if TYPE_CHECKING:
     from ..client.pull_values import PullSettings, PullSummary
 
 __all__ = ["command"]
-
-
-class WireOption(StrEnum):
-    auto = "auto"
-    as_stored = "as-stored"
-    htj2k = "htj2k"
-    zstd = "zstd"
 
 
 def command(
@@ -34,28 +35,12 @@ def command(
         ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="DST", help="The folder that it comes into.")],
-    wire: Annotated[
-        WireOption,
-        typer.Option(help="How instances travel from another Mersey; auto measures and picks."),
-    ] = WireOption.auto,
-    connections: Annotated[
-        int, typer.Option(min=1, max=64, help="The most connections at once.")
-    ] = 8,
-    limit_rate: Annotated[
-        str | None, typer.Option(metavar="RATE", help="No faster than that: 20mbit, 2.5MB.")
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="'NAME: VALUE'",
-            envvar="MERSEY_HEADER",
-            help="A header field that goes with every request; may be repeated.",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    wire: Wire = WireOption.auto,
+    connections: Connections = 8,
+    limit_rate: LimitRate = None,
+    header: Headers = None,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
 ) -> None:
     """Pull a study, a series or an instance into DST/<study>/<series>/<instance>.dcm.
 
@@ -66,14 +51,14 @@ def command(
     """
     from ..client.pull_values import PullSettings
     from ..client.rates import parse_rate
-    from ..client.remote import RemoteSettings, parse_header
+    from ..client.remote import RemoteSettings
 
     settings = PullSettings(
         wire=wire.value,
         connections=connections,
         limit_bytes_per_s=None if limit_rate is None else parse_rate(limit_rate),
         jobs=jobs,
-        remote=RemoteSettings(headers=tuple(parse_header(one) for one in header or ())),
+        remote=RemoteSettings(headers=request_headers(header)),
     )
     summary = _run(url, folder, settings)
     if as_json:
@@ -106,7 +91,7 @@ def _run(url: str, folder: Path, settings: PullSettings) -> PullSummary:
             )
         )
         for failure in summary.failures:
-            progress.say(f"failed: {printable(failure.instance)}: {printable(failure.error)}")
+            progress.say(f"failed: {failure.instance}: {failure.error}")
     return summary
 
 

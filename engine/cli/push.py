@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import AsJson, Jobs
 from .terminal import count, printable, size
+from .transfer_options import (
+    Connections,
+    Headers,
+    LimitRate,
+    Wire,
+    WireOption,
+    request_headers,
+)
 
 if TYPE_CHECKING:
     from ..client.push_report import PushProgress, PushReport
@@ -25,35 +34,28 @@ def command(
     sources: Annotated[
         list[str], typer.Argument(metavar="SRC... URL", help="Files and folders, then the archive.")
     ],
-    wire: Annotated[
-        str, typer.Option(help="How pixels travel: as-stored, htj2k, zstd or auto.")
-    ] = "auto",
-    limit_rate: Annotated[
-        str | None,
-        typer.Option(metavar="RATE", help="The most to send a second, e.g. 20mbit or 2.5MB."),
-    ] = None,
-    connections: Annotated[
-        int, typer.Option(min=1, max=64, help="How many connections to use at most.")
-    ] = 8,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(metavar="'NAME: VALUE'", help="A field for every request."),
-    ] = None,
+    wire: Wire = WireOption.auto,
+    connections: Connections = 8,
+    limit_rate: LimitRate = None,
+    header: Headers = None,
     commitment: Annotated[
         bool,
         typer.Option("--commitment/--no-commitment", help="Ask afterwards whether it is all kept."),
     ] = True,
     send_all: Annotated[
-        bool, typer.Option("--all", help="Send also what an archive has that is no Mersey.")
+        bool,
+        typer.Option("--all", help="To a server that is no Mersey, send also what it has."),
     ] = False,
     scratch: Annotated[
         Path | None,
-        typer.Option(help="Where packed instances lie meanwhile.", show_default="a temporary one"),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where packed instances lie meanwhile.",
+            show_default="a temporary one",
+        ),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
 ) -> None:
     """Push files and folders to a DICOMweb archive, resumably.
 
@@ -66,20 +68,20 @@ def command(
     from ...codecs.errors import UsageError
     from ..client.pushing import PushSettings
     from ..client.rates import parse_rate
-    from ..client.remote import RemoteSettings, parse_header
+    from ..client.remote import RemoteSettings
 
     if len(sources) < 2:
         raise UsageError("expected files or folders, and the URL to push them to")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values of patients
     settings = PushSettings(
-        wire=wire,
+        wire=wire.value,
         connections=connections,
         limit_bytes_per_s=None if limit_rate is None else parse_rate(limit_rate),
         jobs=jobs,
         scratch=scratch,
         commitment=commitment,
         send_all=send_all,
-        remote=RemoteSettings(headers=tuple(parse_header(text) for text in header or ())),
+        remote=RemoteSettings(headers=request_headers(header)),
     )
     report = _push(sources[:-1], sources[-1], settings)
     _show_failed(report)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .conflict_option import ConflictOption
 from .default_store import default_store
+from .options import Jobs
 from .store_opening import store_folder
+from .store_options import CatalogueUrl, ConflictOption, Local, OnConflictOption, Store
 from .terminal import count, printable
 
 if TYPE_CHECKING:
@@ -28,31 +29,11 @@ _SWITCH_INTERVAL_S = 3e-4
 def command(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FOLDER]...", help="Folders to serve, as they are."),
+        typer.Argument(metavar="FOLDER", help="Folders to serve, as they are."),
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER|URL",
-            help="Where what is stored is kept: a folder, or s3://BUCKET/PREFIX.",
-            show_default="~/.local/share/mersey",
-        ),
-    ] = None,
-    local: Annotated[
-        Path | None,
-        typer.Option(
-            help="With a store elsewhere: the folder for catalogue, renditions and copies.",
-            show_default="~/.local/share/mersey",
-        ),
-    ] = None,
-    catalogue: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="A catalogue that servers share: postgresql://USER@HOST/NAME.",
-            show_default="a file in the store",
-        ),
-    ] = None,
+    store: Store = None,
+    local: Local = None,
+    catalogue: CatalogueUrl = None,
     cache_size: Annotated[
         str | None,
         typer.Option(
@@ -75,10 +56,7 @@ def command(
             help="Make progressive forms before they are asked for, as far as there is room.",
         ),
     ] = True,
-    on_conflict: Annotated[
-        ConflictOption,
-        typer.Option(help="What to do where a UID that is sent is taken by other bytes."),
-    ] = ConflictOption.reject,
+    on_conflict: OnConflictOption = ConflictOption.reject,
     upload_expiry: Annotated[
         float,
         typer.Option(
@@ -91,19 +69,23 @@ def command(
     max_upload: Annotated[
         str, typer.Option(metavar="SIZE", help="How long one resumable upload may be.")
     ] = "1TiB",
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = 8042,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; by default one a core.")
-    ] = None,
+    jobs: Jobs = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow the folders: serve what changes in them.")
     ] = False,
     origin: Annotated[
         list[str] | None,
-        typer.Option(help="Whose web pages may read the answers; by default any."),
+        typer.Option(
+            metavar="URL",
+            help="Whose web pages may read the answers; may be repeated.",
+            show_default="any",
+        ),
     ] = None,
 ) -> None:
     """Serve folders of DICOM files as DICOMweb, indexing them in place.
@@ -158,10 +140,8 @@ def _rebuild_lost(place: str, folder: Path, jobs: int | None) -> None:
 
     from ..archive.blob_stores import open_blobs
     from ..archive.catalogues import CATALOGUE_NAME, open_catalogue
-    from ..archive.rebuilding import rebuild
-    from ..runtime.worker_pool import WorkerPool
-    from .count_progress import CountProgress
     from .store_opening import OpenStore
+    from .store_rebuilding import rebuild_store
 
     opened = OpenStore(place, folder, open_blobs(place, local=folder))
     if "://" in place and not (folder / CATALOGUE_NAME).exists():
@@ -173,17 +153,7 @@ def _rebuild_lost(place: str, folder: Path, jobs: int | None) -> None:
     if not is_lost:
         return
     _say("the catalogue is lost or of another version: made anew from what is stored")
-    with WorkerPool(jobs=jobs) as pool, CountProgress("rebuilding") as progress:
-        done = rebuild(
-            opened.blobs,
-            folder,
-            None,
-            describe=opened.describe(pool),
-            ahead=2 * pool.jobs,
-            on_progress=progress.advance,
-        )
-        for key, message in done.unread:
-            progress.say(f"not in the catalogue: blob {key}: {message}")
+    rebuild_store(opened, None, jobs=jobs)
 
 
 def _announce(address: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import AsJson, Jobs
+from .store_options import CatalogueUrl, Local, Store
 from .terminal import count, print_table, size
 
 if TYPE_CHECKING:
@@ -24,27 +26,7 @@ group = typer.Typer(
     help="Care for an archive: count, verify, collect, rebuild, export.",
 )
 
-Store = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DIR|URL", help="The archive's store.", show_default="~/.local/share/mersey"
-    ),
-]
-CatalogueUrl = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL", help="A catalogue that servers share.", show_default="in the store"
-    ),
-]
-Local = Annotated[
-    Path | None,
-    typer.Option(
-        help="The local folder of a store that is a URL.", show_default="the default store"
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only look; change nothing.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
 
 
 @group.command("stats")
@@ -53,7 +35,7 @@ def stats_command(
     store: Store = None,
     catalogue: CatalogueUrl = None,
     local: Local = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count what the archive holds."""
     from ..archive.store_folder import take_stats
@@ -97,17 +79,19 @@ def verify_command(
     dry_run: DryRun = False,
     renditions: Annotated[
         bool,
-        typer.Option("--renditions/--no-renditions", help="Decode renditions and their sources."),
+        typer.Option(
+            "--renditions/--no-renditions", help="Decode renditions, too, and their sources."
+        ),
     ] = True,
     start: Annotated[
         str, typer.Option("--from", metavar="KEY", help="Go on at the blob of this key.")
     ] = "",
     limit_rate: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Read no more of the blobs a second, e.g. 50MB."),
+        typer.Option(metavar="RATE", help="Read no more of the blobs a second, e.g. 50MB."),
     ] = None,
     jobs: Jobs = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read every byte of the archive and compare.
 
@@ -116,11 +100,11 @@ def verify_command(
     quarantine: its instance stays listed, and is answered with an error. A damaged rendition is
     dropped and made again when it is asked for. Exit code 1 if anything was wrong.
     """
-    from ..archive.byte_size import parse_byte_size
+    from ..client.rates import parse_rate
     from .store_opening import open_store
     from .store_verification import verify_store
 
-    rate = None if limit_rate is None else max(1, parse_byte_size(limit_rate))
+    rate = None if limit_rate is None else parse_rate(limit_rate)
     with open_store(store, catalogue, local) as (opened, held):
         report = verify_store(
             opened,
@@ -150,10 +134,13 @@ def gc_command(
     catalogue: CatalogueUrl = None,
     local: Local = None,
     grace_hours: Annotated[
-        float, typer.Option(min=0, help="What is younger stays: it may be on its way in.")
+        float,
+        typer.Option(
+            min=0, metavar="HOURS", help="What is younger stays: it may be on its way in."
+        ),
     ] = 24.0,
     dry_run: DryRun = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Remove what the archive no longer needs.
 
@@ -180,7 +167,7 @@ def rebuild_command(
     catalogue: CatalogueUrl = None,
     local: Local = None,
     jobs: Jobs = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make the catalogue anew from the blobs alone; servers must be stopped.
 
@@ -188,26 +175,14 @@ def rebuild_command(
     Exit code 1 if a blob could not be read.
     """
     from ..archive.blob_stores import open_blobs
-    from ..archive.rebuilding import rebuild
-    from ..runtime.worker_pool import WorkerPool
-    from .count_progress import CountProgress
     from .default_store import default_store
     from .store_opening import OpenStore, store_folder
+    from .store_rebuilding import rebuild_store
 
     place = store or str(default_store())
     folder = store_folder(place, local)
     opened = OpenStore(place, folder, open_blobs(place, local=folder))
-    with WorkerPool(jobs=jobs) as pool, CountProgress("rebuilding") as progress:
-        done = rebuild(
-            opened.blobs,
-            folder,
-            catalogue,
-            describe=opened.describe(pool),
-            ahead=2 * pool.jobs,
-            on_progress=progress.advance,
-        )
-        for key, message in done.unread:
-            progress.say(f"not in the catalogue: blob {key}: {message}")
+    done = rebuild_store(opened, catalogue, jobs=jobs)
     if as_json:
         print(json.dumps(asdict(done), indent=2))
     else:
@@ -221,16 +196,29 @@ def rebuild_command(
 
 @group.command("export")
 def export_command(
-    folder: Annotated[Path, typer.Argument(help="Where to; made if it is not there.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where to; made if it is not there.")
+    ],
     *,
-    study: Annotated[list[str] | None, typer.Option(help="A Study Instance UID.")] = None,
-    series: Annotated[list[str] | None, typer.Option(help="A Series Instance UID.")] = None,
-    patient_id: Annotated[list[str] | None, typer.Option(help="A Patient ID.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All there is.")] = False,
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="UID", help="A study's instances; may be repeated."),
+    ] = None,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="UID", help="Of what is named, or of all, only this series'; may be repeated."
+        ),
+    ] = None,
+    patient_id: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A patient's instances; may be repeated."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that the archive has.")] = False,
     store: Store = None,
     catalogue: CatalogueUrl = None,
     local: Local = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write originals into a folder, byte for byte, with a manifest (SHA256SUMS).
 

@@ -21,12 +21,17 @@ def test_wrong_usage_ends_with_2_and_one_line(tmp_path: Path) -> None:
         (folder,),
         (folder, "ftp://host"),
         (f"{folder}/absent", "http://127.0.0.1:9"),
-        (folder, "http://127.0.0.1:9", "--wire", "gzip"),
         (folder, "http://127.0.0.1:9", "--limit-rate", "fast"),
     ):
         found = run(*arguments)
         assert found.returncode == 2, found.stderr
         assert found.stderr.count("\n") == 1
+
+
+def test_a_form_that_there_is_not_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    found = run(str(tmp_path), "http://127.0.0.1:9", "--wire", "gzip")
+    assert found.returncode == 2
+    assert all(name in found.stderr for name in ("'auto'", "'as-stored'", "'htj2k'", "'zstd'"))
 
 
 def test_nothing_to_push_is_no_failure(tmp_path: Path) -> None:
