@@ -20,6 +20,7 @@ import numpy as np
 import pydicom
 from codec_limit import encode, limit_mb_per_s
 from data import Data
+from disk import disk_limit
 from measure import Contender, Row, compare
 from pydicom.encaps import encapsulate, generate_frames
 
@@ -137,6 +138,7 @@ def _progressive(data: Data, work: Path) -> Row:
         [
             Contender("mersey", ours, os.getpid()),
             Contender("decode and encode x2", decode_and_encode, os.getpid()),
+            disk_limit([source], work, at_once=True),
         ],
         unit="MB/s",
         work=frames.nbytes / 1e6,

@@ -7,12 +7,14 @@ import json
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pydicom
 from client import download, get, latency, post_files, stow
 from data import Data, uids_of
+from disk import disk_limit, settle
 from measure import Contender, Row, compare
 from servers import Mersey, Nginx, Orthanc, Server
 
@@ -26,7 +28,7 @@ _STUDIES = 1000
 def retrieve_rows(data: Data, work: Path) -> Iterator[Row]:
     """A study of 300 instances, and one of a single long instance."""
     for name, paths in (
-        ("study of 300 instances", data.series),
+        ("a study of 300 instances", data.series),
         ("one image of 300 frames", [data.enhanced]),
     ):
         whole = work / "whole"
@@ -49,7 +51,7 @@ def retrieve_rows(data: Data, work: Path) -> Iterator[Row]:
                 return Contender(server.name, trial, server.process_id)
 
             yield compare(
-                f"retrieve a {name}",
+                f"retrieve {name}",
                 [of(mersey, study), of(orthanc, study), of(nginx, "/study.bin")],
                 unit="MB/s",
                 work=data.pixel_bytes / 1e6,
@@ -73,9 +75,8 @@ def stow_rows(data: Data, work: Path) -> Iterator[Row]:
                 send: Callable[[Server, list[Path]], None] = send,
             ) -> Contender:
                 def trial() -> float:
-                    import time
-
                     fresh = data.fresh(paths, f"stow-{next(counter)}")
+                    settle()
                     started = time.perf_counter()
                     send(server, fresh)
                     seconds = time.perf_counter() - started
@@ -89,7 +90,11 @@ def stow_rows(data: Data, work: Path) -> Iterator[Row]:
 
             yield compare(
                 operation,
-                [of(mersey), of(orthanc)],
+                [
+                    of(mersey),
+                    of(orthanc),
+                    disk_limit(paths, work, at_once=send is stow),
+                ],
                 unit="MB/s",
                 work=data.pixel_bytes / 1e6,
                 note="Orthanc 1.10 syncs by default only its index",
@@ -97,11 +102,17 @@ def stow_rows(data: Data, work: Path) -> Iterator[Row]:
 
 
 def query_rows(data: Data, work: Path) -> Iterator[Row]:
-    """Searches among 1,000 studies, metadata and a rendered picture."""
+    """Searches among 1,000 studies, metadata and a rendered picture.
+
+    The limit is nginx with Mersey's answer in a file.
+    """
     small = _small_studies(work / "small")
+    answers = work / "answers"
+    answers.mkdir()
     with (
         Orthanc(work / "query") as orthanc,
         Mersey(work, small[0].parent, data.series[0].parent, data.enhanced.parent) as mersey,
+        Nginx(work, answers) as nginx,
     ):
         orthanc.upload([*small, *data.series, data.enhanced])
         servers: Sequence[Server] = (mersey, orthanc)
@@ -125,25 +136,20 @@ def query_rows(data: Data, work: Path) -> Iterator[Row]:
             yield compare(
                 f"{operation}, p50",
                 [_asked(server, path, _json_of(count), accept=_JSON) for server in servers]
-                + (_tools(operation, data, work)),
+                + _tools(operation, data, work)
+                + [_from_file(nginx, answers, mersey, path, _json_of(count), accept=_JSON)],
                 unit="ms",
                 rounds=3,
             )
-        for name, path in (
+        for name, resource in (
             ("a slice", series.path),
             ("an image of 300 frames", f"{enhanced.path}/frames/150"),
         ):
+            path = f"{resource}/rendered?viewport=256,256"
             yield compare(
                 f"rendered 256x256 of {name}, p50",
-                [
-                    _asked(
-                        server,
-                        f"{path}/rendered?viewport=256,256",
-                        _is_jpeg,
-                        accept="image/jpeg",
-                    )
-                    for server in servers
-                ],
+                [_asked(server, path, _is_jpeg, accept="image/jpeg") for server in servers]
+                + [_from_file(nginx, answers, mersey, path, _is_jpeg, accept="image/jpeg")],
                 unit="ms",
                 rounds=3,
             )
@@ -175,6 +181,23 @@ def _asked(server: Server, path: str, check: Callable[[bytes], None], *, accept:
         return latency(server, [path] * 5, check, Accept=accept)
 
     return Contender(server.name, trial, server.process_id)
+
+
+def _from_file(
+    nginx: Server,
+    folder: Path,
+    server: Server,
+    path: str,
+    check: Callable[[bytes], None],
+    *,
+    accept: str,
+) -> Contender:
+    """nginx, with what `server` answers in a file: what a round trip of that length costs."""
+    status, _, body = get(server, path, Accept=accept)
+    assert status == 200, f"status {status}"
+    name = f"{len(list(folder.iterdir()))}.bin"
+    (folder / name).write_bytes(body)
+    return _asked(nginx, f"/{name}", check, accept=accept)
 
 
 def _at_four_connections(server: Server, paths: list[Path]) -> None:
