@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from mersey.codecs.errors import ResourceError, TransferError, UsageError
+from mersey.codecs.errors import IntegrityError, ResourceError, TransferError, UsageError
 from mersey.engine.client.connections import Backoff
 from mersey.engine.client.link import Link
 from mersey.engine.client.link_profile import Direction, LinkProfile, Places
@@ -115,6 +115,90 @@ def test_a_link_that_breaks_anywhere_ends_with_the_exact_volume(served, seed) ->
         now = np.where(update.reductions < 0, 127, update.reductions)
         assert (now <= before).all()
         before = now
+
+
+async def taken_through(
+    url: str, profile: LinkProfile
+) -> tuple[list[tuple[SeriesUpdate, np.ndarray | None]], Link]:
+    parts = urlsplit(url)
+    async with Link(parts.hostname, parts.port, profile=profile) as link:
+        return await taken(url.replace(parts.netloc, f"127.0.0.1:{link.port}")), link
+
+
+HEAD = 380
+"""More than the head of the answer has, in which nothing is flipped here."""
+
+
+@pytest.mark.parametrize("share", [0.0, 0.003, 0.01, 0.03, 0.2, 0.61, 0.95, 1.0])
+def test_a_byte_that_is_another_on_the_way_is_read_again(served, share) -> None:
+    """In the description, in heads of parts, in codestreams, which mostly decode, at the end."""
+    total = asyncio.run(taken(served.url))[-1][0].total_bytes
+    assert total is not None
+    place = HEAD + int(share * (total - 30))
+    down = Direction(bytes_per_s=4e6, flips=Places(at=(place,)))
+    updates, link = asyncio.run(taken_through(served.url, LinkProfile(down=down)))
+    assert link.down.flips == 1
+    last, volume = updates[-1]
+    assert np.array_equal(volume, served.samples)
+    assert last.received_bytes == last.total_bytes == total
+    # Nothing wrong was ever shown: what is sharp is exact.
+    for update, shown in updates:
+        sharp = update.reductions == 0
+        assert np.array_equal(shown[sharp], served.samples[sharp])
+
+
+def test_a_link_that_damages_everything_is_given_up(served) -> None:
+    profile = LinkProfile(down=Direction(flips=Places(every=150)))
+    with pytest.raises((IntegrityError, TransferError)):
+        asyncio.run(taken_through(served.url, profile))
+
+
+@pytest.mark.parametrize("cut", [700, 5_000, 60_000])
+def test_a_stream_of_what_is_still_made_goes_on_after_a_break(
+    served, slices, tmp_path, serve_folder, cut
+) -> None:
+    with serve_folder(slices, tmp_path / "store") as address:
+        url = served.url.replace(served.base, f"{address}/dicom-web")
+        down = Direction(
+            bytes_per_s=2e6, cuts=Places(at=(cut, 2 * cut)), flips=Places(at=(3 * cut,))
+        )
+        updates, link = asyncio.run(taken_through(url, LinkProfile(down=down)))
+    assert link.down.cuts == 2
+    last, volume = updates[-1]
+    assert last.is_complete
+    assert last.received_bytes == last.total_bytes
+    assert np.array_equal(volume, served.samples)
+
+
+def test_what_turns_out_not_to_come_is_told_and_not_waited_for(
+    served, slices, tmp_path, serve_folder
+) -> None:
+    import imagecodecs
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEG2000Lossless
+
+    folder = tmp_path / "files"
+    shutil.copytree(slices, folder)
+    dataset = dcmread(folder / "7.dcm")
+    frame = imagecodecs.jpeg2k_encode(dataset.pixel_array, codecformat="j2k", reversible=True)
+    dataset.PixelData = encapsulate([frame[:51] + bytes(60) + frame[111:]])
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    dataset.save_as(folder / "7.dcm")
+    with serve_folder(folder, tmp_path / "store") as address:
+        url = served.url.replace(served.base, f"{address}/dicom-web")
+        for until in (9, 0):
+            last, volume = asyncio.run(taken(url, until=until))[-1]
+            assert last.is_complete
+            if until:
+                assert last.left_out == {6}
+                assert last.reductions[6] == -1
+                assert last.reduction > 2
+            else:
+                # It is known by now.
+                assert len(volume) == 6
+                assert last.reduction == 0
+                assert not last.left_out
 
 
 def test_a_series_that_changed_in_the_middle_is_never_mixed(
