@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import zstandard
-
 from ...codecs.errors import IntegrityError, MerseyError
 from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance
 from ..transfer.body import BlobSlice, FileSlice, FileStamp
+from .blob_unpacking import BlobUnpacking
 from .blobs import BlobStore, is_compressed
 from .entry import Entry, is_uid
 from .metadata import make_metadata
@@ -93,19 +92,10 @@ def pieces_of(blobs: BlobStore, key: str) -> Iterator[bytes]:
     IntegrityError
         The blob is gone, or is no zstd frame where it should be one.
     """
-    pieces = _kept_pieces(blobs, key)
-    if not is_compressed(key):
-        yield from pieces
-        return
-    feed = zstandard.ZstdDecompressor().decompressobj()
-    try:
-        for piece in pieces:
-            if data := feed.decompress(piece):
-                yield data
-    except zstandard.ZstdError as error:
-        raise IntegrityError(f"the blob does not decompress: {error}") from error
-    if not feed.eof:
-        raise IntegrityError("the blob is cut short")
+    unpacking = BlobUnpacking(key)
+    for piece in _kept_pieces(blobs, key):
+        yield from unpacking.feed(piece)
+    unpacking.finish()
 
 
 def _kept_pieces(blobs: BlobStore, key: str) -> Iterator[bytes]:

@@ -16,10 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import zstandard
-
 from ...codecs.errors import IntegrityError, ResourceError
-from .blobs import BlobStore, is_compressed
+from .blob_unpacking import BlobUnpacking
+from .blobs import BlobStore
 from .directory_blobs import collect_incoming, require_key
 
 __all__ = ["LocalCopies"]
@@ -127,21 +126,18 @@ def _copy(key: str, blobs: BlobStore, descriptor: int) -> None:
     if kept_bytes is None:
         raise IntegrityError("the blob is gone")
     digest = hashlib.sha256()
-    feed = zstandard.ZstdDecompressor().decompressobj() if is_compressed(key) else None
+    unpacking = BlobUnpacking(key)
     position = 0
     while position < kept_bytes:
         data = blobs.read_at(key, position, min(_PIECE_BYTES, kept_bytes - position))
         if not data:
             raise IntegrityError("the blob is shorter than it was")
         position += len(data)
-        if feed is not None:
-            try:
-                data = feed.decompress(data)
-            except zstandard.ZstdError as error:
-                raise IntegrityError(f"the blob does not decompress: {error}") from error
-        digest.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        for original in unpacking.feed(data):
+            digest.update(original)
+            view = memoryview(original)
+            while view:
+                view = view[os.write(descriptor, view) :]
+    unpacking.finish()
     if digest.hexdigest() != key[:64]:
         raise IntegrityError("the blob has other bytes than its key names")

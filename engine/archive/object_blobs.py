@@ -1,17 +1,22 @@
 """Blobs as objects below a URL: ``s3://bucket/prefix``, by obstore.
 
 Credentials and the endpoint come from the environment (``AWS_*`` and the like). Small blobs are
-put on condition that there is none, large ones in parts of `_PART_BYTES`; both end with the
-bytes that the key names, whoever was first. Only `incoming` is on this machine.
+put on condition that there is none, large ones in parts of `_PART_BYTES`, which become an object
+all at once or never. No condition can be set on that; none is needed, because nobody publishes
+anything under a key but the bytes that it names: they are hashed on their way out, and an upload
+whose last part would not fit is not completed. Each request is signed with the digest of its body,
+which the server compares. Only `incoming` is on this machine.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +26,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
 from ...codecs.errors import IntegrityError, ResourceError, UsageError
+from .blob_unpacking import BlobUnpacking
 from .blobs import Ready, is_key
 from .directory_blobs import collect_incoming, require_key
 
@@ -138,19 +144,58 @@ class ObjectBlobs:
 
     def _upload(self, item: Ready, size_bytes: int) -> None:
         path = _path(item.key)
-        with open(item.path, "rb") as file:
+        with open(item.path, "rb", buffering=0) as file:
+            pieces = _checked_pieces(file, item.key, size_bytes)
             if size_bytes > _PART_BYTES:
-                obstore.put(
-                    self._store,
-                    path,
-                    file,
-                    use_multipart=True,
-                    chunk_size=_PART_BYTES,
-                    max_concurrency=_PARTS_AT_ONCE,
-                )
-                return
-            with suppress(AlreadyExistsError):  # another process was first
-                obstore.put(self._store, path, file.read(), mode="create", use_multipart=False)
+                self._upload_in_parts(path, pieces)
+            else:
+                with suppress(AlreadyExistsError):  # another process was first
+                    data = b"".join(pieces)
+                    obstore.put(self._store, path, data, mode="create", use_multipart=False)
+                    return
+        held = self.size(item.key)
+        if held != size_bytes:
+            raise ResourceError(f"the object store kept {held} of {size_bytes} bytes of a blob")
+
+    def _upload_in_parts(self, path: str, pieces: Iterator[bytes]) -> None:
+        refused: list[IntegrityError] = []
+
+        def told() -> Iterator[bytes]:
+            try:
+                yield from pieces
+            except IntegrityError as error:
+                refused.append(error)
+                raise
+
+        try:
+            obstore.put(
+                self._store,
+                path,
+                told(),
+                use_multipart=True,
+                chunk_size=_PART_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+        except Exception:
+            if refused:  # whatever became of it on its way through the client
+                raise refused[0] from None
+            raise
+
+
+def _checked_pieces(file: FileIO, key: str, size_bytes: int) -> Iterator[bytes]:
+    """The bytes of `file`, and an IntegrityError for an end where they are not those of `key`."""
+    digest, unpacking, left = hashlib.sha256(), BlobUnpacking(key), size_bytes
+    while piece := file.read(_PART_BYTES):
+        for original in unpacking.feed(piece):
+            digest.update(original)
+        left -= len(piece)
+        if left <= 0:  # before the last piece goes out
+            break
+        yield piece
+    unpacking.finish()
+    if left or digest.hexdigest() != key[:64]:
+        raise IntegrityError("the file has other bytes than its key names")
+    yield piece
 
 
 def _path(key: str) -> str:
