@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["COMPRESSED", "PLAIN", "BlobStore", "Ready", "is_compressed", "is_key"]
+__all__ = ["COMPRESSED", "PLAIN", "BlobStore", "Ready", "is_compressed", "is_key", "other_key"]
 
 PLAIN = ".dcm"
 COMPRESSED = ".dcm.zst"
@@ -30,6 +30,12 @@ def is_key(name: str) -> bool:
 def is_compressed(key: str) -> bool:
     """Whether the blob of that key is one zstd frame of the original."""
     return key.endswith(COMPRESSED)
+
+
+def other_key(key: str) -> str:
+    """The key under which the same original is kept the other way, compressed or plain."""
+    digest = key.partition(".")[0]
+    return digest + (PLAIN if is_compressed(key) else COMPRESSED)
 
 
 @dataclass(frozen=True, slots=True)

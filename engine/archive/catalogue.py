@@ -214,6 +214,17 @@ class Catalogue:
 
         return self.database.write(work, durable=True) if made else []
 
+    def rekey(self, sop_instance_uid: str, *, lost_key: str, key: str) -> None:
+        """Have an instance refer to the blob `key`, durably, where it refers to `lost_key` yet."""
+        statement = (
+            update(instances)
+            .where(
+                instances.c.sop_instance_uid == sop_instance_uid, instances.c.blob_key == lost_key
+            )
+            .values(blob_key=key)
+        )
+        self.database.write(lambda connection: connection.execute(statement), durable=True)
+
     def remove(self, sop_instance_uids: Sequence[str]) -> list[str]:
         """Take instances out, durably; the keys of the blobs that nothing refers to now."""
         uids = sorted(set(sop_instance_uids))

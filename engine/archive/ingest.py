@@ -17,13 +17,13 @@ from contextlib import suppress
 from sqlalchemy import select
 
 from ...codecs.errors import MerseyError
-from .blobs import BlobStore, Ready
+from .blobs import BlobStore, Ready, other_key
 from .catalogue import Catalogue
 from .database import in_groups
 from .examination import Examined, Refusal
 from .receiving import no_space
 from .removal_lock import RemovalLock
-from .stored import OnConflict, Settled
+from .stored import OnConflict, Settled, StoredInstance
 from .tables import instances
 
 __all__ = ["Ingest"]
@@ -75,13 +75,26 @@ class Ingest:
         ready = {one.stored.blob_key: Ready(one.path, one.stored.blob_key) for one in batch}
         try:
             self.blobs.commit(list(ready.values()))
-            return self._catalogue.store(
+            settled = self._catalogue.store(
                 [one.stored for one in batch], on_conflict=self.on_conflict
             )
+            return [
+                self._with_bytes(one.stored, outcome)
+                for one, outcome in zip(batch, settled, strict=True)
+            ]
         except MerseyError:
             # What became a blob just now is asked after at the next chance.
             self._unneeded.update(dict.fromkeys(ready))
             raise
+
+    def _with_bytes(self, stored: StoredInstance, settled: Settled) -> Settled:
+        """What is the ``same`` as a lost blob that was kept the other way takes its place."""
+        key = settled.unneeded_key
+        if settled.outcome != "same" or not key or self.blobs.size(other_key(key)) is not None:
+            return settled
+        uid = stored.instance.sop_instance_uid
+        self._catalogue.rekey(uid, lost_key=other_key(key), key=key)
+        return Settled("same")
 
     def remove_unneeded(self, *, patience_s: float = 0.0) -> bool:
         """Remove blobs that turned out not to be needed; False where some are left for later.

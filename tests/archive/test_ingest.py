@@ -10,7 +10,7 @@ import json
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import zstandard
 from mersey.codecs.errors import MerseyError, ResourceError
+from mersey.engine.archive.blobs import other_key
 from mersey.engine.archive.catalogue import Catalogue
 from mersey.engine.archive.directory_blobs import DirectoryBlobs
 from mersey.engine.archive.entry import Entry
@@ -178,6 +179,31 @@ def test_of_other_bytes_the_policy_decides_and_one_blob_is_left(store: Store, po
     assert entry is not None
     assert entry.sha256 == hashlib.sha256(held).hexdigest()
     assert list(store.blobs.keys()) == [entry.blob_key]
+
+
+def test_the_same_bytes_mend_an_instance_whose_blob_is_lost_however_it_was_kept(
+    store: Store, tmp_path: Path
+) -> None:
+    data = file_of(ct_of())
+    ingest = Ingest(store.blobs, store.catalogue)
+    made = store.examined(data)
+    packed = Path(made.path).with_name("packed")
+    packed.write_bytes(zstandard.compress(data))
+    key = other_key(made.stored.blob_key)
+    stored = replace(made.stored, blob_key=key, rows=None)
+    ingest.commit([Examined(stored, str(packed))])
+    assert list(store.blobs.keys()) == [key]
+    # Found there, the other way is not needed; lost, it is.
+    for is_lost in (False, True):
+        if is_lost:
+            store.blobs.remove(key)
+        (settled,) = ingest.commit([store.examined(data)])
+        assert isinstance(settled, Settled)
+        assert settled.outcome == "same"
+        entry = store.catalogue.find("1.2.3.5")
+        assert entry is not None
+        assert entry.blob_key == (made.stored.blob_key if is_lost else key)
+        assert list(store.blobs.keys()) == [entry.blob_key]
 
 
 def test_a_blob_that_another_process_may_need_is_removed_later(store: Store) -> None:
