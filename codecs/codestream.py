@@ -171,14 +171,9 @@ def reduced_size(layout: CodestreamLayout, reduce: int) -> tuple[int, int]:
 
 
 def smallest_cover(layout: CodestreamLayout, width: int, height: int) -> int:
-    """The largest `reduce` whose image is at least `width` x `height`; 0 where none is.
-
-    Also 0 where the codestream has no cut points: then nothing less than all of it will do.
-    """
-    if layout.cut_points is None:
-        return 0
+    """The largest `reduce` whose image has `width` x `height` and a sample; 0 where none has."""
     for reduce in range(layout.decompositions, 0, -1):
         across, down = reduced_size(layout, reduce)
-        if across >= width and down >= height:
+        if across >= max(width, 1) and down >= max(height, 1):
             return reduce
     return 0

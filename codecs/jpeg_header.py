@@ -18,7 +18,6 @@ from .pixels import Buffer, PixelArray
 __all__ = ["JpegComponent", "JpegHeader", "read_jpeg_header"]
 
 _SOI, _EOI, _SOS, _DRI = 0xD8, 0xD9, 0xDA, 0xDD
-_DHT = 0xC4
 _APP0, _APP14 = 0xE0, 0xEE
 _BASELINE, _LOSSLESS = 0xC0, 0xC3
 _PROGRESSIVE = (0xC2, 0xCA)
@@ -77,7 +76,6 @@ class JpegHeader:
     components: tuple[JpegComponent, ...]
     scans: int
     restart_interval: int
-    has_huffman_tables: bool
     has_jfif: bool
     adobe_transform: int | None
     predictor: int
@@ -180,7 +178,6 @@ class _Walk:
         self._seen: set[int] = set()
         self._scans = 0
         self._restart_interval = 0
-        self._has_huffman_tables = False
         self._has_jfif = False
         self._adobe_transform: int | None = None
         self._predictor = self._point_transform = 0
@@ -191,8 +188,6 @@ class _Walk:
             self._end_bytes = offset
         elif code == _SOS:
             self._take_scan(offset, body)
-        elif code == _DHT:
-            self._has_huffman_tables = True
         elif code == _DRI:
             if body.nbytes != 2:
                 raise _broken(code, offset, f"{body.nbytes} bytes of parameters, expected 2")
@@ -227,7 +222,6 @@ class _Walk:
             components=components,
             scans=self._scans,
             restart_interval=self._restart_interval,
-            has_huffman_tables=self._has_huffman_tables,
             has_jfif=self._has_jfif,
             adobe_transform=self._adobe_transform,
             predictor=self._predictor,

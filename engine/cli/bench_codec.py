@@ -62,7 +62,7 @@ def command(
     """
     from ..archive.byte_size import parse_byte_size
     from ..runtime.codec_bench import plan_trials
-    from .bench_result import check_report, give
+    from .bench_giving import check_report, give
 
     check_report(report)
     aim = parse_aim(quality)

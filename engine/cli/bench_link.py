@@ -73,7 +73,7 @@ def command(
     from ..client.link_bench import LinkWork
     from ..client.rates import parse_rate, parse_time
     from ..client.remote import RemoteSettings
-    from .bench_result import check_report, give
+    from .bench_giving import check_report, give
 
     check_report(report)
     work = LinkWork(

@@ -105,7 +105,7 @@ def command(
 
     from ..client.address import Address
     from ..client.remote import RemoteSettings
-    from .bench_result import check_report, give
+    from .bench_giving import check_report, give
 
     check_report(report)
     counts = parse_numbers(connections, option="--connections", most=_MOST_CONNECTIONS)

@@ -77,7 +77,7 @@ def command(
     import os
 
     from ..runtime.transcode_bench import TranscodeWork
-    from .bench_result import check_report, give
+    from .bench_giving import check_report, give
 
     check_report(report)
     aim = parse_aim(quality)

@@ -98,6 +98,7 @@ def command(
 
     import uvloop
 
+    from ..archive.blob_stores import is_remote
     from ..archive.byte_size import parse_byte_size
     from ..web.server import ServeSettings, serve
 
@@ -110,7 +111,7 @@ def command(
     settings = ServeSettings(
         folders=tuple(folders or ()),
         store=store_folder(place, local),
-        blobs=place if "://" in place else None,
+        blobs=place if is_remote(place) else None,
         copies_bytes=parse_byte_size(copies_size),
         host=host,
         port=port,
@@ -138,13 +139,13 @@ def _rebuild_lost(place: str, folder: Path, jobs: int | None) -> None:
     """
     from contextlib import closing
 
-    from ..archive.blob_stores import open_blobs
+    from ..archive.blob_stores import is_remote, open_blobs
     from ..archive.catalogues import CATALOGUE_NAME, open_catalogue
     from .store_opening import OpenStore
     from .store_rebuilding import rebuild_store
 
     opened = OpenStore(place, folder, open_blobs(place, local=folder))
-    if "://" in place and not (folder / CATALOGUE_NAME).exists():
+    if is_remote(place) and not (folder / CATALOGUE_NAME).exists():
         # None is made yet: it would look whole if we were stopped in between.
         is_lost = next(iter(opened.blobs.keys()), None) is not None
     else:

@@ -52,9 +52,10 @@ class OpenStore:
 
 def store_folder(store: str, local: Path | None) -> Path:
     """The local folder of a store: itself, or where it is elsewhere, `local`."""
+    from ..archive.blob_stores import is_remote
     from .default_store import default_store
 
-    if "://" in store:
+    if is_remote(store):
         return local or default_store()
     return Path(store)
 

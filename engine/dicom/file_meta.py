@@ -41,7 +41,6 @@ class FileMetaParser:
         self.at_end = False
         self.wanted_bytes = FILE_META_OFFSET + HEAD_BYTES
         self.has_preamble = False
-        self.has_prefix = False
         self.dataset_offset = 0
         self.elements: dict[int, Element] = {}
         self.warnings: list[str] = []
@@ -70,10 +69,9 @@ class FileMetaParser:
     def _read_prefix(self, head: bytes) -> int:
         """The length of preamble and prefix."""
         if head[PREAMBLE_BYTES:FILE_META_OFFSET] == PREFIX:
-            self.has_preamble = self.has_prefix = True
+            self.has_preamble = True
             return FILE_META_OFFSET
         if head[: len(PREFIX)] == PREFIX:
-            self.has_prefix = True
             self.warnings.append("the file has no preamble")
             return len(PREFIX)
         if not starts_as_dataset(head[:HEAD_BYTES], size_bytes=self._end_bytes):

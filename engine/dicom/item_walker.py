@@ -40,7 +40,6 @@ class ItemWalker:
         self.lengths = array("q")
         self.starts = bytearray()
         self.first_bytes = b""
-        self.delimiter_length = 0
         self._sniff = sniff
         self._end_bytes = end_bytes
         self._source = source
@@ -57,7 +56,6 @@ class ItemWalker:
             tag = group << 16 | element
             value = position + 8
             if tag == SEQUENCE_DELIMITATION:
-                self.delimiter_length = length
                 self.done = True
                 return value
             if tag != ITEM:

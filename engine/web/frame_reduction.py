@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from ...codecs.codestream import CodestreamLayout, reduced_size, scan_codestream
+from ...codecs.codestream import CodestreamLayout, scan_codestream, smallest_cover
 from ...codecs.errors import CodestreamError, UnsupportedError, UsageError
 from ...codecs.syntaxes import EXPLICIT_LE
 from ..archive.blobs import BlobStore
@@ -112,7 +112,7 @@ async def _level(
     layout = None if choice.uid == EXPLICIT_LE else await _main_header(frame, blobs)
     if wanted.reduce is None:
         assert wanted.size is not None
-        return 0 if layout is None else _smallest_cover(layout, *wanted.size)
+        return 0 if layout is None else smallest_cover(layout, *wanted.size)
     if layout is None:
         raise UnsupportedError(
             f"frame {index + 1} is no codestream here, and has no reduced one inside",
@@ -123,14 +123,6 @@ async def _level(
             f"reduce is {wanted.reduce}, frame {index + 1} has 0–{layout.decompositions}"
         )
     return wanted.reduce
-
-
-def _smallest_cover(layout: CodestreamLayout, columns: int, rows: int) -> int:
-    for reduce in range(layout.decompositions, 0, -1):
-        width, height = reduced_size(layout, reduce)
-        if width >= max(columns, 1) and height >= max(rows, 1):
-            return reduce
-    return 0
 
 
 async def _main_header(

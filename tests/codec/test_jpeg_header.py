@@ -53,7 +53,6 @@ def test_a_lossless_image_tells_of_its_frame_and_its_scans() -> None:
     assert (header.scans, header.restart_interval, header.end_bytes) == (3, 2, len(data))
     assert header.lossless
     assert not header.progressive
-    assert header.has_huffman_tables
     assert not header.has_jfif
     assert [row.identifier for row in header.components] == [1, 2, 3]
 
