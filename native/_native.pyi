@@ -1,6 +1,6 @@
-"""Codestream surgery: bit-level work on JPEG 2000 and HTJ2K."""
+"""Codestream surgery: bit-level work on JPEG 2000 and HTJ2K. Files made durable."""
 
-from collections.abc import Buffer
+from collections.abc import Buffer, Sequence
 from typing import Literal
 
 class Layout:
@@ -70,3 +70,15 @@ def packets(data: Buffer) -> bytes:
 
 def markers(data: Buffer) -> list[tuple[int, str, int | None, int, int, int]]:
     """(code, name, tile, tile-part, offset from SOC, length) of every marker."""
+
+def sync_files(paths: Sequence[bytes]) -> None:
+    """Have the bytes of all files, or the names in folders, on the disk.
+
+    Their write-back is begun first, then waited for side by side. OSError where one fails.
+    """
+
+def link_files(links: Sequence[tuple[bytes, bytes]]) -> list[int]:
+    """Give files a second name each; the numbers of those whose name was taken."""
+
+def unlink_files(paths: Sequence[bytes]) -> None:
+    """Remove names that may be gone."""

@@ -1,5 +1,5 @@
-// The border with Python: buffers in, values out, exceptions mapped. No file but the three of
-// the module knows Python.
+// The border with Python: buffers in, values out, exceptions mapped. Only the files
+// of the module know Python.
 #include "module.hpp"
 
 #include <nanobind/stl/optional.h>
@@ -144,10 +144,11 @@ void translate(const std::exception_ptr& pointer, void*) {
 }  // namespace
 
 NB_MODULE(_native, m) {
-  m.doc() = "Codestream surgery: bit-level work on JPEG 2000 and HTJ2K.";
+  m.doc() = "Codestream surgery: bit-level work on JPEG 2000 and HTJ2K. Files made durable.";
   nb::register_exception_translator(&translate);
   define_layout(m);
   m.def("scan", &scan_buffer, nb::arg("data"), nb::kw_only(), nb::arg("complete") = true,
         "Find headers, tile-parts and cut points of a codestream, bare or inside a JP2.");
   mersey::define_surgery(m);
+  mersey::define_files(m);
 }

@@ -28,4 +28,7 @@ class ReadableBuffer {
 // Rewriting, and the tables of markers and packets.
 void define_surgery(nanobind::module_& m);
 
+// Files made durable.
+void define_files(nanobind::module_& m);
+
 }  // namespace mersey

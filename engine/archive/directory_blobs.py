@@ -1,8 +1,9 @@
 """Blobs as files below one folder: ``blobs/ab/<key>``, made durable many at a time.
 
-A group costs about one flush: write-back of all files is begun first, then each is synced (the
-first sync commits the file system's journal for all), then each folder that got a name. A blob
-that is there is never written again: its stamp stays.
+A group costs about one flush: write-back of all files is begun first, then all are synced side by
+side (the first sync commits the file system's journal for all; without a journal the disk merges
+what they flush), then each folder that got a name. A blob that is there is never written again:
+its stamp stays.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ... import _native
 from ...codecs.errors import IntegrityError, ResourceError, UsageError
 from .blobs import Ready, is_key
 
@@ -42,24 +44,23 @@ class DirectoryBlobs:
 
     def commit(self, ready: Sequence[Ready]) -> None:
         """As `BlobStore.commit`. An existing blob of another length goes to the quarantine."""
-        for item in ready:
-            require_key(item.key)
+        sources = [os.fsencode(item.path) for item in ready]
+        targets = [os.fsencode(self._path(item.key)) for item in ready]
         try:
-            _sync_files([item.path for item in ready])
+            _native.sync_files(sources)
             shards = {self._shard(item.key) for item in ready}
             unnamed = shards - self._named
             for shard in unnamed:
                 _make_folder(shard)
+            taken = _native.link_files(list(zip(sources, targets, strict=True)))
             # Whoever gave a blob or a shard its name may not have synced it yet: we answer for it.
-            _sync_files([self._path(item.key) for item in ready if not self._place(item)])
-            _sync_folders(shards)
+            there = [targets[at] for at in taken if not self._place(ready[at])]
+            _native.sync_files([*there, *map(os.fsencode, shards)])
             if unnamed:
                 _sync_folders([str(self._blobs)])
                 self._named |= unnamed
             # Only now: what is not durable yet stays to be committed again.
-            for item in ready:
-                with suppress(FileNotFoundError):
-                    os.unlink(item.path)
+            _native.unlink_files(sources)
         except OSError as error:
             raise ResourceError(f"the store cannot be written: {error.strerror}") from error
 
@@ -182,32 +183,8 @@ def _remove_unlocked(path: Path) -> bool:
     return True
 
 
-def _sync_files(paths: Iterable[str]) -> None:
-    """Have the bytes of all files on the disk; the first sync does most of it."""
-    names = list(paths)
-    for name in names:
-        _with_descriptor(name, _begin_write_back)
-    for name in names:
-        _with_descriptor(name, os.fsync)
-
-
-def _begin_write_back(descriptor: int) -> None:
-    # For dirty pages "not needed" means: begin to write them. No page of them is dropped yet.
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
 def _sync_folders(folders: Iterable[str]) -> None:
-    for folder in folders:
-        _with_descriptor(folder, os.fsync)
-
-
-def _with_descriptor(path: str, act: Callable[[int], object]) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        act(descriptor)
-    finally:
-        os.close(descriptor)
+    _native.sync_files([os.fsencode(folder) for folder in folders])
 
 
 def _make_folder(path: str) -> None:

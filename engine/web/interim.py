@@ -13,18 +13,37 @@ from typing import cast
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .request_body import RequestBody
+
 __all__ = ["InterimProtocol", "can_send_interim", "send_interim"]
 
 _KEY = "mersey.interim"
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _PHRASES = {104: "Upload Resumption Supported"}
 
 
 class InterimProtocol(HttpToolsProtocol):
-    """A connection of uvicorn that can send interim responses."""
+    """A connection of uvicorn that can send interim responses, and copies no body."""
+
+    _body: RequestBody | None = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._body = None
         self.scope["extensions"] = {_KEY: {"send": self._send_interim}}
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.scope["method"] in _WITH_BODY:
+            self._body = RequestBody(self.cycle)
+            # The task of the cycle, which hands it to the application, has not begun yet.
+            self.cycle.receive = self._body.receive  # type: ignore[method-assign]
+
+    def on_body(self, body: bytes) -> None:
+        if self._body is None:
+            super().on_body(body)
+        elif not self.cycle.response_complete:
+            self._body.put(body)
 
     def _send_interim(self, status: int, fields: Mapping[str, str]) -> None:
         if self.transport.is_closing():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from mersey import _native
 from mersey.codecs.errors import ResourceError
 from mersey.engine.archive.blobs import Ready
 from mersey.engine.archive.directory_blobs import DirectoryBlobs
@@ -38,13 +39,13 @@ def ready(blobs: DirectoryBlobs, data: bytes) -> Ready:
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was synced, in order, by inode: a file has several names."""
     calls: list[str] = []
-    sync: Callable[[int], None] = os.fsync
+    sync = _native.sync_files
 
-    def record(descriptor: int) -> None:
-        calls.append(str(os.fstat(descriptor).st_ino))
-        sync(descriptor)
+    def record(paths: Sequence[bytes]) -> None:
+        calls.extend(str(os.stat(path).st_ino) for path in paths)
+        sync(paths)
 
-    monkeypatch.setattr(os, "fsync", record)
+    monkeypatch.setattr(_native, "sync_files", record)
     return calls
 
 
@@ -95,13 +96,46 @@ def test_nothing_is_acknowledged_where_a_sync_fails(
     blobs = DirectoryBlobs(tmp_path)
     item = ready(blobs, b"bytes")
 
-    def fail(descriptor: int) -> None:
+    def fail(paths: Sequence[bytes]) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fail)
+        patch.setattr(_native, "sync_files", fail)
         with pytest.raises(ResourceError):
             blobs.commit([item])
     assert os.path.exists(item.path)
     blobs.commit([item])
     assert blobs.read_at(item.key, 0, 9) == b"bytes"
+
+
+def test_many_blobs_become_durable_together_some_of_them_there_already(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    blobs = DirectoryBlobs(tmp_path)
+    datas = [b"%d" % number for number in range(40)]
+    blobs.commit([ready(blobs, data) for data in datas[::3]])
+    synced.clear()
+    items = [ready(blobs, data) for data in datas]
+    blobs.commit(items)
+    assert sorted(blobs.keys()) == sorted(item.key for item in items)
+    assert {inode(blobs.path_of(item.key)) for item in items} <= set(synced)
+    assert not [item for item in items if os.path.exists(item.path)]
+
+
+def test_a_file_that_is_not_there_cannot_be_synced_and_says_so(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.touch()
+    with pytest.raises(FileNotFoundError):
+        _native.sync_files([os.fsencode(there), os.fsencode(tmp_path / "not")])
+
+
+def test_files_that_cannot_be_linked_say_so_and_names_that_are_taken_are_told(
+    tmp_path: Path,
+) -> None:
+    one, two = os.fsencode(tmp_path / "one"), os.fsencode(tmp_path / "two")
+    (tmp_path / "one").touch()
+    assert _native.link_files([(one, two), (one, two)]) == [1]
+    with pytest.raises(FileNotFoundError):
+        _native.link_files([(one, os.fsencode(tmp_path / "no" / "folder"))])
+    _native.unlink_files([one, one, two])
+    assert not list(tmp_path.iterdir())
