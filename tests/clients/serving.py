@@ -17,6 +17,8 @@ __all__ = ["Server"]
 
 _MERSEY = [sys.executable, "-c", "from mersey.engine.cli.main import main; main()"]
 
+_START_S = 90.0
+
 
 class Server:
     """Serves a folder, or an archive alone, on a free loopback port that it keeps."""
@@ -24,6 +26,7 @@ class Server:
     def __init__(self, folder: Path | None, store: Path) -> None:
         self.folder = folder
         self._store = store
+        self._log = store.with_name(f"{store.name}.log")
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.address = f"http://127.0.0.1:{self._port}"
@@ -45,13 +48,15 @@ class Server:
         if self.folder is not None:
             words.append(str(self.folder))
             files = sum(1 for path in self.folder.rglob("*.dcm"))
-        self._process = subprocess.Popen(
-            [*_MERSEY, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        end = time.monotonic() + 60
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*_MERSEY, *words], stdout=subprocess.DEVNULL, stderr=log
+            )
+        end = time.monotonic() + _START_S
         while self._count() < files:
-            assert self._process.poll() is None, "mersey serve has ended"
-            assert time.monotonic() < end, "the files were not indexed"
+            said = self._log.read_text(errors="replace")[-2000:]
+            assert self._process.poll() is None, f"mersey serve has ended: {said}"
+            assert time.monotonic() < end, f"the files were not indexed: {said}"
             time.sleep(0.05)
 
     def stop(self) -> None:
