@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,15 +19,14 @@ from ...codecs.errors import FormatError, IntegrityError, MerseyError
 from ...codecs.pixels import Buffer
 from ..archive.inbound import Inbound
 from ..runtime.byte_budget import ByteBudget
-from ..runtime.wire_restoring import restore
 from ..transfer.manifest import Item
 from ..transfer.ranges import ByteRange
 from .chunking import plan_chunks
 from .publishing import publish, target_of
+from .running_digest import RunningDigest
 
 __all__ = ["ArrivingParcel"]
 
-_PIECE_BYTES = 1 << 20
 _HASHED_WHOLE_BYTES = 4 << 20
 _MOST_REFUSALS = 6
 _MOST_RESTORES = 2
@@ -66,7 +64,8 @@ class ArrivingParcel:
         self._ask_digests = ask_digests
         self._turn = threading.Lock()
         self._digests: dict[int, str] = {}
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, RunningDigest] = {}
+        self._followed: set[int] = set()
         self._ready: dict[int, Path] = {}
         self._refusals: dict[int, int] = {}
         self._unsynced_bytes = 0
@@ -91,24 +90,29 @@ class ArrivingParcel:
             and self.inbound.is_whole(index)
         ]
 
-    async def write(self, start: int, data: Buffer) -> list[int]:
-        """Take bytes in, which nobody may change meanwhile; the items that are whole now.
+    def take(self, start: int, data: Buffer) -> list[int]:
+        """Take bytes in; the items that are whole now. Blocks; for any thread.
+
+        Small items of the form `stored` are hashed on the way, and of large ones what continues
+        what was hashed so far.
 
         Raises
         ------
         ResourceError
             The disk is full, or fails.
         """
-        return await asyncio.to_thread(self._write, start, memoryview(data).cast("B"))
-
-    def _write(self, start: int, view: memoryview) -> list[int]:
-        """Small items of the form `stored` are hashed on the way."""
+        view = memoryview(data).cast("B")
         items = self.manifest.items
         for index in self.inbound.items_of(start, start + len(view)):
             item = items[index]
+            if item.form != "stored":
+                continue
             first, last = item.offset_bytes - start, item.end_bytes - start
-            if item.form == "stored" and first >= 0 and last <= len(view):
+            if first >= 0 and last <= len(view):
                 self._digests[index] = hashlib.sha256(view[first:last]).hexdigest()
+            elif item.length_bytes > _HASHED_WHOLE_BYTES:
+                part = view[max(first, 0) : min(last, len(view))]
+                self._running_of(index).extend(max(-first, 0), part)
         with self._turn:
             whole = self.inbound.write(start, view)
             self._unsynced_bytes += len(view)
@@ -116,6 +120,10 @@ class ArrivingParcel:
                 self._unsynced_bytes = 0
                 self.inbound.sync()
         return whole
+
+    def _running_of(self, index: int) -> RunningDigest:
+        with self._turn:
+            return self._running.setdefault(index, RunningDigest())
 
     def follows(self, start: int) -> int | None:
         """The large item at `start` that is hashed while it comes; None where it is none."""
@@ -127,18 +135,19 @@ class ArrivingParcel:
 
     async def follow(self, index: int) -> None:
         """Hash what of a large item has come without a gap."""
-        running = self._running.get(index)
-        if running is None:
-            running = self._running[index] = _Running()
-        if running.turn.locked():
+        if index in self._followed:
             return
-        async with running.turn:
+        self._followed.add(index)
+        try:
+            running = self._running_of(index)
             item = self.manifest.items[index]
             while (
                 upto := min(self.inbound.reach(item.offset_bytes + running.at), item.end_bytes)
                 - item.offset_bytes
             ) > running.at:
                 await asyncio.to_thread(running.read, self.inbound.path_of(index), upto)
+        finally:
+            self._followed.discard(index)
 
     async def verify(self, index: int) -> list[ByteRange]:
         """Look at a whole item: ready, or failed, or the bytes given have to come again."""
@@ -155,17 +164,18 @@ class ArrivingParcel:
     async def _verify_stored(self, index: int, item: Item) -> None:
         digest = self._digests.pop(index, "")
         if not digest:
-            running = self._running.setdefault(index, _Running())
-            async with running.turn:
-                path = self.inbound.path_of(index)
-                await asyncio.to_thread(running.read, path, item.length_bytes)
-            digest = running.digest.hexdigest()
+            running = self._running_of(index)
+            path = self.inbound.path_of(index)
+            await asyncio.to_thread(running.read, path, item.length_bytes)
+            digest = running.hexdigest()
             self._running.pop(index, None)
         if digest != item.sha256:
             raise IntegrityError("an instance did not arrive with the SHA-256 that was told")
         self._ready[index] = self.inbound.path_of(index)
 
     async def _restore(self, index: int, item: Item) -> None:
+        from ..runtime.wire_restoring import restore  # most pulls are as stored, and soon over
+
         target = self.inbound.folder / f"{index}.whole"
         begun_s = time.monotonic()
         await restore(
@@ -247,30 +257,6 @@ class ArrivingParcel:
         """Where an item goes."""
         uids = (item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
         return target_of(self._folder, *uids)
-
-
-class _Running:
-    """The digest of the first `at` bytes of a file."""
-
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-        self.at = 0
-        self.turn = asyncio.Lock()
-
-    def read(self, path: Path, upto: int) -> None:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        buffer = bytearray(_PIECE_BYTES)
-        try:
-            with memoryview(buffer) as view:
-                while self.at < upto:
-                    wanted = min(_PIECE_BYTES, upto - self.at)
-                    count = os.preadv(descriptor, [view[:wanted]], self.at)
-                    if not count:
-                        raise IntegrityError("an instance that arrives is shorter than it was")
-                    self.digest.update(view[:count])
-                    self.at += count
-        finally:
-            os.close(descriptor)
 
 
 def _stretch_digests(path: Path, stretch_bytes: int) -> list[str]:

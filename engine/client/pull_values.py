@@ -6,12 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ...codecs.errors import TransferError
 from .connections import Backoff
 from .remote import RemoteSettings
 
-__all__ = ["OnProgress", "PullFailure", "PullProgress", "PullSettings", "PullSummary", "Wire"]
+__all__ = [
+    "ChangedError",
+    "OnProgress",
+    "PullFailure",
+    "PullProgress",
+    "PullSettings",
+    "PullSummary",
+    "Wire",
+]
 
 type Wire = Literal["as-stored", "htj2k", "zstd", "auto"]
+
+
+class ChangedError(TransferError):
+    """What is pulled became another meanwhile: begin anew with what is there."""
+
+    is_passing = False
 
 
 @dataclass(frozen=True, slots=True)

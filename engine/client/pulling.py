@@ -22,9 +22,8 @@ from ..runtime.worker_pool import WorkerPool
 from ..transfer.manifest import Item
 from .address import Address
 from .connections import Connections, tried_again
-from .parcel_pulling import ChangedError, ParcelPull, failure_of
-from .plain_pulling import PlainPull
-from .pull_values import OnProgress, PullProgress, PullSettings, PullSummary
+from .parcel_pulling import ParcelPull, failure_of
+from .pull_values import ChangedError, OnProgress, PullProgress, PullSettings, PullSummary
 from .rates import Meter, RateLimit
 from .remote import Peer, Remote
 from .wire_choice import WireChoice
@@ -120,6 +119,8 @@ class _Pull:
         if self._peer.is_mersey:
             await self._until_unchanged(lambda: self._parcels(self._address, hidden))
         else:
+            from .plain_pulling import PlainPull
+
             plain = PlainPull(
                 self._remote,
                 self._address,

@@ -1,142 +1,37 @@
-"""Ranges of a long answer, received straight into buffers of the caller: HTTP/1.1, one at a time.
+"""Ranges of a long answer, received straight into buffers of the caller, a thread each.
 
-A general client copies what arrives several times; over a fast link that costs more than the
-network does. This one speaks no more of RFC 9112 than an answer of known length, and says so
-where there is another: then nothing of it was used, and the general client asks again.
+A general client copies what arrives several times, in the one thread that does everything; over a
+fast link that costs more than the network does. Where a server answers anything else than the
+range, nothing of it is used, and the general client asks again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import cast
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from yarl import URL
 
 from ...codecs.errors import TransferError, UsageError
+from .range_connection import RangeConnection, UnexpectedAnswerError
 
 __all__ = ["RangeReader", "RangeSource", "UnexpectedAnswerError"]
 
-_HEAD_BYTES = 64 << 10
 _MOST_IDLE = 64
-_STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3})[ \r]")
+_MOST_THREADS = 64
 
 
-class UnexpectedAnswerError(Exception):
-    """The server answered something else than the range that was asked for."""
+class RangeReader:
+    """The answer that has begun on `connection`. For one event loop."""
 
-
-class RangeReader(asyncio.BufferedProtocol):
-    """One connection, and the answer on it. For one event loop."""
-
-    def __init__(self) -> None:
-        self._head = bytearray(_HEAD_BYTES)
-        self._held = 0  # how much of the head's buffer is taken
-        self._used = 0  # how much of that was read
-        self._target: memoryview | None = None
-        self._filled = 0
-        self._moved = False
-        self._waiting: asyncio.Future[None] | None = None
-        self._lost = self._is_last = False
-        self._transport: asyncio.Transport | None = None
-        self.left_bytes = 0
-        self.stall_s = 60.0
-        self.on_bytes: Callable[[int], None] = lambda _: None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are of no class of asyncio's.
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.pause_reading()
-
-    def get_buffer(self, _: int) -> memoryview:
-        if self._target is not None:
-            return self._target[self._filled :]
-        return memoryview(self._head)[self._held :]
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._moved = True
-        if self._target is None:
-            self._held += nbytes
-            self._wake()
-            return
-        self._filled += nbytes
-        self.on_bytes(nbytes)
-        if self._filled == len(self._target):
-            self._wake()
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._lost = True
-        self._wake()
-
-    def eof_received(self) -> bool:
-        return False
-
-    def _wake(self) -> None:
-        if self._transport is not None and not self._lost:
-            self._transport.pause_reading()
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def _more(self) -> None:
-        """Wait until the buffer is filled, something of a head came, or the connection is gone.
-
-        Raises
-        ------
-        TransferError
-            It is gone, or silent.
-        """
-        if self._lost or self._transport is None:
-            raise TransferError("the connection was closed")
-        self._waiting = asyncio.get_running_loop().create_future()
-        self._transport.resume_reading()
-        while not self._waiting.done():
-            self._moved = False
-            await asyncio.wait((self._waiting,), timeout=self.stall_s)
-            if not self._waiting.done() and not self._moved:
-                raise TransferError("the server is silent")
-
-    async def ask(self, head: bytes, *, expected: str, length_bytes: int) -> None:
-        """Send a request and read the head of its answer, which has to be that range.
-
-        Raises
-        ------
-        UnexpectedAnswerError
-            It is another, or of a form that is not read here.
-        """
-        if self._lost or self._transport is None:
-            raise TransferError("the connection was closed")
-        self._held = self._used = 0
-        self._target = None
-        self._transport.write(head)
-        while (end := self._head.find(b"\r\n\r\n", 0, self._held)) < 0:
-            if self._held == _HEAD_BYTES:
-                raise UnexpectedAnswerError
-            await self._more()
-        lines = bytes(self._head[:end]).split(b"\r\n")
-        status = _STATUS.match(lines[0] + b"\r")
-        fields: dict[bytes, bytes] = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(b":")
-            if name.lower() in fields:
-                fields[name.lower()] += b", " + value.strip()
-            else:
-                fields[name.lower()] = value.strip()
-        is_it = (
-            status is not None
-            and status[1] == b"206"
-            and fields.get(b"content-range") == expected.encode()
-            and fields.get(b"content-length") == str(length_bytes).encode()
-            and b"transfer-encoding" not in fields
-            and fields.get(b"content-encoding", b"identity") == b"identity"
-        )
-        if not is_it:
-            raise UnexpectedAnswerError
-        self._used = end + 4
-        self.left_bytes = length_bytes
-        self._is_last = fields.get(b"connection", b"").lower() == b"close"
+    def __init__(self, connection: RangeConnection, pool: ThreadPoolExecutor) -> None:
+        self.connection = connection
+        self._pool = pool
 
     async def fill(self, view: memoryview) -> None:
         """Receive the next bytes of the answer into all of `view`.
@@ -144,43 +39,25 @@ class RangeReader(asyncio.BufferedProtocol):
         Raises
         ------
         TransferError
-            The connection broke; `filled_bytes` says how much is there.
+            The connection broke; `connection.filled_bytes` says how much is there.
         """
-        held = min(self._held - self._used, len(view))
-        view[:held] = self._head[self._used : self._used + held]
-        self._used += held
-        if held:
-            self.on_bytes(held)
-        self._target, self._filled = view, held
+        await self.run(lambda: self.connection.fill(view))
+
+    async def run[T](self, call: Callable[[], T]) -> T:
+        """The result of `call`, which may use the connection, in a thread.
+
+        Cancelled, the connection is ended, and the thread has ended too.
+        """
+        running = asyncio.get_running_loop().run_in_executor(self._pool, call)
         try:
-            if held < len(view):
-                await self._more()
-                if self._filled < len(view):
-                    raise TransferError("the answer ended before its end")
-        finally:
-            self._target = None
-            self.left_bytes -= self._filled
-
-    @property
-    def filled_bytes(self) -> int:
-        """How much the last `fill` received."""
-        return self._filled
-
-    @property
-    def is_reusable(self) -> bool:
-        """Whether the answer is read to its end and the connection may carry another."""
-        is_read = not self.left_bytes and self._used == self._held
-        return is_read and not self._lost and not self._is_last
-
-    @property
-    def is_lost(self) -> bool:
-        return self._lost
-
-    def abort(self) -> None:
-        """End the connection now."""
-        self._lost = True
-        if self._transport is not None:
-            self._transport.abort()
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self.connection.abort()
+            while not running.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait((running,))
+            running.cancelled() or running.exception()
+            raise
 
 
 class RangeSource:
@@ -194,15 +71,17 @@ class RangeSource:
     ) -> None:
         self._fields = dict(fields)
         self._connect_s, self._stall_s = connect_s, stall_s
-        self._idle: dict[tuple[str, int, bool], list[RangeReader]] = {}
+        self._idle: dict[tuple[str, int, bool], list[RangeConnection]] = {}
         self._tls: ssl.SSLContext | None = None
+        self._pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="range")
 
     def close(self) -> None:
         """End the connections that nobody uses."""
-        for readers in self._idle.values():
-            for reader in readers:
-                reader.abort()
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
         self._idle.clear()
+        self._pool.shutdown(wait=False)
 
     @asynccontextmanager
     async def read(
@@ -236,15 +115,16 @@ class RangeSource:
         place = (address.raw_host or "", address.port or 80, address.scheme == "https")
         expected = f"bytes {start}-{stop - 1}/{whole_bytes}"
         reader = await self._asked(place, data, expected, stop - start)
+        connection = reader.connection
         try:
             yield reader
         finally:
             idle = self._idle.setdefault(place, [])
-            if reader.is_reusable and len(idle) < _MOST_IDLE:
-                reader.on_bytes = lambda _: None
-                idle.append(reader)
+            if connection.is_reusable and len(idle) < _MOST_IDLE:
+                connection.on_bytes = lambda _: None
+                idle.append(connection)
             else:
-                reader.abort()
+                connection.close()
 
     async def _asked(
         self, place: tuple[str, int, bool], head: bytes, expected: str, length_bytes: int
@@ -252,36 +132,80 @@ class RangeSource:
         """A connection on which the answer has begun: one that is open, else a new one."""
         idle = self._idle.setdefault(place, [])
         while True:
-            reader = idle.pop() if idle else None
-            is_new = reader is None
-            if reader is None:
-                reader = await self._connect(place)
-            elif reader.is_lost:
-                continue
-            reader.stall_s = self._stall_s
+            is_new = not idle
+            connection = idle.pop() if idle else await self._connect(place)
+            reader = RangeReader(connection, self._pool)
+            ask = partial(connection.ask, head, expected=expected, length_bytes=length_bytes)
             try:
-                await reader.ask(head, expected=expected, length_bytes=length_bytes)
+                await reader.run(ask)
             except TransferError:
-                reader.abort()
+                connection.close()
                 if is_new:
                     raise
                 continue  # the server had closed it meanwhile
             except BaseException:
-                reader.abort()
+                connection.close()
                 raise
             return reader
 
-    async def _connect(self, place: tuple[str, int, bool]) -> RangeReader:
+    async def _connect(self, place: tuple[str, int, bool]) -> RangeConnection:
         host, port, is_tls = place
-        if is_tls and self._tls is None:
-            self._tls = ssl.create_default_context()
         try:
             async with asyncio.timeout(self._connect_s):
-                _, reader = await asyncio.get_running_loop().create_connection(
-                    RangeReader, host, port, ssl=self._tls if is_tls else None
-                )
+                connected = await _connected(host, port)
+                if is_tls:
+                    connected = await self._secured(connected, host)
         except TimeoutError:
             raise TransferError("the server is silent") from None
         except OSError as error:
             raise TransferError(f"the server cannot be reached: {error.strerror}") from error
-        return reader
+        return RangeConnection(connected, stall_s=self._stall_s)
+
+    async def _secured(self, connected: socket.socket, host: str) -> socket.socket:
+        if self._tls is None:
+            self._tls = await asyncio.to_thread(ssl.create_default_context)
+        connected.settimeout(self._connect_s)
+        shaking = asyncio.get_running_loop().run_in_executor(
+            self._pool, partial(self._tls.wrap_socket, connected, server_hostname=host)
+        )
+        try:
+            return await asyncio.shield(shaking)
+        except BaseException:
+            shaking.add_done_callback(_close_secured)
+            with suppress(OSError):
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
+            raise
+
+
+def _close_secured(shaking: asyncio.Future[ssl.SSLSocket]) -> None:
+    if not shaking.cancelled() and shaking.exception() is None:
+        shaking.result().close()
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    """A connection to the first of the server's addresses that takes one.
+
+    Raises
+    ------
+    OSError
+        None does.
+    """
+    loop = asyncio.get_running_loop()
+    failed: OSError = OSError("the server has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        connected = socket.socket(family, kind, protocol)
+        try:
+            connected.setblocking(False)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(connected, address)
+        except OSError as error:
+            connected.close()
+            failed = error
+        except BaseException:
+            connected.close()
+            raise
+        else:
+            return connected
+    raise failed
