@@ -1,4 +1,4 @@
-"""`mersey push`: files and folders to another archive."""
+"""`mersey push`: files and folders, or what a store holds, to another archive."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .options import AsJson, Jobs
+from .store_opening import store_folder
+from .store_options import CatalogueUrl, Local
 from .terminal import count, printable, size
 from .transfer_options import (
     Connections,
@@ -24,6 +26,7 @@ from .transfer_options import (
 if TYPE_CHECKING:
     from ..client.push_report import PushProgress, PushReport
     from ..client.pushing import PushSettings
+    from ..client.stored_studies import StoredStudies
 
 __all__ = ["command"]
 
@@ -32,8 +35,21 @@ _MOST_SHOWN = 50
 
 def command(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SRC... URL", help="Files and folders, then the archive.")
+        list[str],
+        typer.Argument(metavar="[SRC]... URL", help="Files and folders, then the archive."),
     ],
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|URL", help="Push what this archive of ours holds, instead of files."
+        ),
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="UID", help="With --store: push no more than these studies."),
+    ] = None,
+    local: Local = None,
+    catalogue: CatalogueUrl = None,
     wire: Wire = WireOption.auto,
     connections: Connections = 8,
     limit_rate: LimitRate = None,
@@ -57,7 +73,7 @@ def command(
     jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Push files and folders to a DICOMweb archive, resumably.
+    """Push files and folders, or studies of a store, to a DICOMweb archive, resumably.
 
     To another Mersey only what is missing there travels, smaller where that is faster, and
     arrives byte for byte; interrupted, the same command goes on. Other archives get what they
@@ -69,9 +85,15 @@ def command(
     from ..client.pushing import PushSettings
     from ..client.rates import parse_rate
     from ..client.remote import RemoteSettings
+    from ..client.stored_studies import StoredStudies
 
-    if len(sources) < 2:
-        raise UsageError("expected files or folders, and the URL to push them to")
+    if store is None:
+        if study or local or catalogue:
+            raise UsageError("--study, --local and --catalogue go with --store")
+        if len(sources) < 2:
+            raise UsageError("expected files or folders, and the URL to push them to")
+    elif len(sources) != 1:
+        raise UsageError("with --store, expected nothing but the URL to push to")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # it quotes values of patients
     settings = PushSettings(
         wire=wire.value,
@@ -83,14 +105,18 @@ def command(
         send_all=send_all,
         remote=RemoteSettings(headers=request_headers(header)),
     )
-    report = _push(sources[:-1], sources[-1], settings)
+    found: list[str] | StoredStudies = sources[:-1]
+    if store is not None:
+        folder = store_folder(store, local)
+        found = StoredStudies(store, tuple(study or ()), catalogue=catalogue, local=folder)
+    report = _push(found, sources[-1], settings)
     _show_failed(report)
     print(json.dumps(_as_json(report), indent=2) if as_json else _sentence(report))
     if report.failed:
         raise typer.Exit(1)
 
 
-def _push(sources: list[str], url: str, settings: PushSettings) -> PushReport:
+def _push(sources: list[str] | StoredStudies, url: str, settings: PushSettings) -> PushReport:
     import asyncio
 
     import uvloop

@@ -58,17 +58,18 @@ class OutgoingParcel:
 
 async def with_digests(entries: Sequence[Entry], *, executor: Executor) -> list[Entry]:
     """The entries, each with its SHA-256. What cannot be read has "" still."""
-    calls = [
-        asyncio.wrap_future(
-            submit(executor, 30 + entry.stamp.size_bytes / _SLOWEST, file_digest, entry.path)
-        )
-        for entry in entries
-    ]
-    digests = await asyncio.gather(*calls, return_exceptions=True)
-    return [
-        replace(entry, sha256=digest if isinstance(digest, str) else "")
-        for entry, digest in zip(entries, digests, strict=True)
-    ]
+
+    async def one(entry: Entry) -> Entry:
+        if entry.sha256:
+            return entry
+        limit_s = 30 + entry.stamp.size_bytes / _SLOWEST
+        call = asyncio.wrap_future(submit(executor, limit_s, file_digest, entry.path))
+        try:
+            return replace(entry, sha256=await call)
+        except (MerseyError, OSError):
+            return entry
+
+    return list(await asyncio.gather(*map(one, entries)))
 
 
 async def pack_parcel(

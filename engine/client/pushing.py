@@ -15,7 +15,7 @@ from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...codecs.errors import UnsupportedError, UsageError
+from ...codecs.errors import IntegrityError, UnsupportedError, UsageError
 from ..archive.entry import Entry
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.worker_pool import WorkerPool
@@ -30,6 +30,7 @@ from .push_sources import PushSources, find_instances
 from .rates import RateLimit
 from .remote import Remote, RemoteSettings
 from .store_sending import StoreSender
+from .stored_studies import StoredStudies, open_stored
 from .wire_choice import WireChoice
 
 __all__ = ["PushSettings", "push"]
@@ -61,18 +62,18 @@ class PushSettings:
 
 
 async def push(
-    sources: Sequence[Path | str],
+    sources: Sequence[Path | str] | StoredStudies,
     url: str,
     *,
     settings: PushSettings | None = None,
     on_progress: Callable[[PushProgress], None] = lambda _: None,
 ) -> PushReport:
-    """Push every instance in files and folders to the archive at `url`.
+    """Push every instance in files and folders, or in a store, to the archive at `url`.
 
     Parameters
     ----------
     sources
-        Files and folders, which are only read.
+        Files and folders, which are only read; or studies that an archive here holds.
     url
         ``http://host:8042/dicom-web``.
     on_progress
@@ -113,11 +114,17 @@ async def push(
         scratch = stack.enter_context(
             tempfile.TemporaryDirectory(prefix=prefix, dir=settings.scratch)
         )
-        found = await find_instances([Path(source) for source in sources], executor=pool)
+        locate: Callable[[Entry], Entry] = _as_it_is
+        if isinstance(sources, StoredStudies):
+            opening = open_stored(sources)
+            found, locate = await asyncio.to_thread(opening.__enter__)
+            stack.push(opening.__exit__)
+        else:
+            found = await find_instances([Path(source) for source in sources], executor=pool)
         if address.study and any(study[0].uids[0] != address.study for study in found.studies):
             raise UsageError("there are instances of another study than the URL names")
         async with Remote(address, settings=settings.remote) as remote:
-            work = _Push(remote, found, settings, pool, Path(scratch), on_progress)
+            work = _Push(remote, found, locate, settings, pool, Path(scratch), on_progress)
             return await work.run()
 
 
@@ -126,6 +133,7 @@ class _Push:
         self,
         remote: Remote,
         sources: PushSources,
+        locate: Callable[[Entry], Entry],
         settings: PushSettings,
         pool: WorkerPool,
         scratch: Path,
@@ -133,6 +141,7 @@ class _Push:
     ) -> None:
         self._remote = remote
         self._sources = sources
+        self._locate = locate
         self._settings = settings
         self._pool = pool
         self._scratch = scratch
@@ -161,7 +170,13 @@ class _Push:
             else:
                 report.wire = "as-stored"
                 sender = StoreSender(
-                    self._remote, self._connections, self._rate, report, self._moved, self._done
+                    self._remote,
+                    self._connections,
+                    self._rate,
+                    report,
+                    self._moved,
+                    self._done,
+                    locate=self._locate,
                 )
                 entries = [one for study in self._sources.studies for one in study]
                 if self._settings.send_all:
@@ -200,7 +215,8 @@ class _Push:
             # What did not come out right in that form is sent once more, as it is.
             parcel = await self._pack(damaged, "stored")
             again: list[Entry] = []
-            await self._send(sender, _alone(parcel), again)
+            if parcel is not None:
+                await self._send(sender, _alone(parcel), again)
             for entry in again:
                 self._report.failed[entry.uids[2]] = "it did not arrive with its SHA-256"
 
@@ -264,16 +280,31 @@ class _Push:
                 following.cancel()
                 await asyncio.wait([following])
 
-    async def _pack(self, entries: Sequence[Entry], form: WireForm) -> OutgoingParcel:
+    async def _pack(self, entries: Sequence[Entry], form: WireForm) -> OutgoingParcel | None:
+        """A parcel of what of them can be read; None where nothing can."""
+        located = await self._located(entries)
+        if not located:
+            return None
         self._number += 1
         return await pack_parcel(
-            entries,
+            located,
             form,
             scratch=self._scratch / str(self._number),
             executor=self._pool,
             budget=self._budget,
             jobs=self._pool.jobs,
         )
+
+    async def _located(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those of which there is a local file; of the others it is told why not."""
+        found = []
+        for entry in entries:
+            try:
+                found.append(await asyncio.to_thread(self._locate, entry))
+            except IntegrityError as error:
+                self._report.failed[entry.uids[2]] = error.message
+                self._done(entry.stamp.size_bytes)
+        return found
 
     async def _chosen(self, sender: ParcelSender, forms: Sequence[str]) -> str:
         choice = WireChoice(cores=self._pool.jobs, offered=tuple(forms))
@@ -289,6 +320,10 @@ class _Push:
     def _done(self, size_bytes: int) -> None:
         self._progress.done_bytes += size_bytes
         self._on_progress(self._progress)
+
+
+def _as_it_is(entry: Entry) -> Entry:
+    return entry
 
 
 async def _alone(parcel: OutgoingParcel) -> AsyncIterator[OutgoingParcel]:

@@ -42,13 +42,17 @@ class StoreSender:
         report: PushReport,
         on_moved: Callable[[int], None],
         on_done: Callable[[int], None],
+        *,
+        locate: Callable[[Entry], Entry] = lambda entry: entry,
     ) -> None:
+        """`locate` gives an entry its local file; it blocks."""
         self._remote = remote
         self._connections = connections
         self._rate = rate
         self._report = report
         self._on_moved = on_moved
         self._on_done = on_done
+        self._locate = locate
         self._again: list[Entry] = []
 
     async def send_missing(self, entries: Sequence[Entry]) -> None:
@@ -78,7 +82,10 @@ class StoreSender:
                 await asyncio.sleep(2.0**number)
         self._on_done(sum(entry.stamp.size_bytes for entry in left))
 
-    async def _send_group(self, group: Sequence[Entry]) -> None:
+    async def _send_group(self, wanted: Sequence[Entry]) -> None:
+        group = await self._located(wanted)
+        if not group:
+            return
         boundary = f"mersey-{secrets.token_hex(16)}"
         head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         tail = f"--{boundary}--\r\n".encode()
@@ -112,6 +119,16 @@ class StoreSender:
                 raise TransferError(f"the archive answered {status}, and nothing more") from None
             answer = StoreAnswer(stored={entry.uids[2]: "" for entry in group})
         self._count(group, answer, all_stored=status == 200)
+
+    async def _located(self, entries: Sequence[Entry]) -> list[Entry]:
+        found = []
+        for entry in entries:
+            try:
+                found.append(await asyncio.to_thread(self._locate, entry))
+            except IntegrityError as error:
+                self._report.failed[entry.uids[2]] = error.message
+                self._on_done(entry.stamp.size_bytes)
+        return found
 
     async def _refused(self, group: Sequence[Entry], error: RefusedByPeerError) -> None:
         """A request that the archive does not want: one bad instance may be why."""

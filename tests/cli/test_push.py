@@ -22,6 +22,9 @@ def test_wrong_usage_ends_with_2_and_one_line(tmp_path: Path) -> None:
         (folder, "ftp://host"),
         (f"{folder}/absent", "http://127.0.0.1:9"),
         (folder, "http://127.0.0.1:9", "--limit-rate", "fast"),
+        (folder, "http://127.0.0.1:9", "--study", "1.2"),
+        (folder, "http://127.0.0.1:9", "--store", folder),
+        ("http://127.0.0.1:9", "--store", folder),
     ):
         found = run(*arguments)
         assert found.returncode == 2, found.stderr
