@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from ..codecs.registry import Registry
     from .client.pull_values import PullProgress, PullSettings, PullSummary
     from .client.pulling import pull
-    from .client.pushing import push
+    from .client.push_report import PushProgress, PushReport
+    from .client.pushing import PushSettings, push
     from .client.series import open_series
+    from .client.stored_studies import StoredStudies
     from .client.streaming import stream_series
     from .client.transcoding import transcode
     from .dicom.frame_index import Frame, FrameIndex, Span
@@ -54,10 +56,14 @@ __all__ = [
     "PullProgress",
     "PullSettings",
     "PullSummary",
+    "PushProgress",
+    "PushReport",
+    "PushSettings",
     "ReadAt",
     "Registry",
     "ResourceError",
     "Span",
+    "StoredStudies",
     "TransferError",
     "UnsupportedError",
     "UsageError",
@@ -88,10 +94,14 @@ _HOMES = {
     "PullProgress": ".client.pull_values",
     "PullSettings": ".client.pull_values",
     "PullSummary": ".client.pull_values",
+    "PushProgress": ".client.push_report",
+    "PushReport": ".client.push_report",
+    "PushSettings": ".client.pushing",
     "ReadAt": ".dicom.instance",
     "Registry": "mersey.codecs.registry",
     "ResourceError": _ERRORS,
     "Span": ".dicom.frame_index",
+    "StoredStudies": ".client.stored_studies",
     "TransferError": _ERRORS,
     "UnsupportedError": _ERRORS,
     "UsageError": _ERRORS,

@@ -11,30 +11,53 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .background import iterate_sync, run_sync
+    from .pull_values import PullProgress, PullSettings, PullSummary
+    from .pulling import pull
+    from .push_report import PushProgress, PushReport
+    from .pushing import PushSettings, push
     from .remote_series import RemoteSeries
     from .series import Series, open_series
+    from .stored_studies import StoredStudies
     from .streaming import SeriesUpdate, StreamSettings, stream_series
     from .transcoding import transcode
 
 __all__ = [
+    "PullProgress",
+    "PullSettings",
+    "PullSummary",
+    "PushProgress",
+    "PushReport",
+    "PushSettings",
     "RemoteSeries",
     "Series",
     "SeriesUpdate",
+    "StoredStudies",
     "StreamSettings",
     "iterate_sync",
     "open_series",
+    "pull",
+    "push",
     "run_sync",
     "stream_series",
     "transcode",
 ]
 
 _HOMES = {
+    "PullProgress": ".pull_values",
+    "PullSettings": ".pull_values",
+    "PullSummary": ".pull_values",
+    "PushProgress": ".push_report",
+    "PushReport": ".push_report",
+    "PushSettings": ".pushing",
     "RemoteSeries": ".remote_series",
     "Series": ".series",
     "SeriesUpdate": ".streaming",
+    "StoredStudies": ".stored_studies",
     "StreamSettings": ".streaming",
     "iterate_sync": ".background",
     "open_series": ".series",
+    "pull": ".pulling",
+    "push": ".pushing",
     "run_sync": ".background",
     "stream_series": ".streaming",
     "transcode": ".transcoding",

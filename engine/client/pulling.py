@@ -66,6 +66,15 @@ async def pull(
         The server cannot be reached, or failed for good.
     ResourceError
         The disk is full, or another process pulls the same.
+
+    Examples
+    --------
+    >>> def fetch(url, folder):
+    ...     def tell(progress):
+    ...         print(f"{progress.size_bytes} of {progress.total_bytes} bytes are here")
+    ...
+    ...     summary = run_sync(pull(url, folder, on_progress=tell))
+    ...     return summary.pulled, summary.failures
     """
     settings = settings or PullSettings()
     address = Address.parse(url)

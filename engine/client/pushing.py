@@ -96,10 +96,15 @@ async def push(
 
     Examples
     --------
-    >>> import asyncio
-    >>> async def send():
-    ...     report = await push(["study/"], "http://localhost:8042/dicom-web")
-    ...     print(report.new, "new,", report.sent_bytes, "bytes sent")
+    >>> def send(folder, url):
+    ...     def tell(progress):
+    ...         print(f"{progress.done_bytes} of {progress.total_bytes} bytes are there")
+    ...
+    ...     report = run_sync(push([folder], url, on_progress=tell))
+    ...     return report.new, report.failed
+
+    >>> def send_on(store, study, url):
+    ...     return run_sync(push(StoredStudies(store, (study,)), url)).arrived
     """
     settings = settings or PushSettings()
     if settings.wire not in (*_FORMS, "auto"):
