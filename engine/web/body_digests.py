@@ -1,7 +1,9 @@
 """The SHA-256 of Bodies, for those who ask (RFC 9530): of the whole once for each entity tag.
 
-Nobody who does not ask pays. The whole is read once, in the background of the answer; what is
-sent is hashed only where it is short enough to wait for in memory.
+Nobody who does not ask pays. The whole is read once, before the answer begins, and its digest
+kept. What is sent is hashed in memory where it is short; of more than that the digest is the
+whole's, or read for first: a field in front of the bytes has to know them, and trailers are what
+few clients look at.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from .file_reading import pieces
 __all__ = ["MAX_SENT_BYTES", "MAX_WHOLE_BYTES", "BodyDigests", "sha256_of_bytes"]
 
 MAX_SENT_BYTES = 16 << 20
-"""Content-Digest is of what a request gets; engines ask for 8 MiB at a time."""
+"""That much is read once, hashed and sent; engines ask for 8 MiB at a time. More is read twice."""
 
 MAX_WHOLE_BYTES = 16 << 30
 """Nobody waits for the digest of more than that: it is left out."""

@@ -94,9 +94,12 @@ class BodyResponse:
         try:
             if status != 416 and wants_sha256(asked.get("want-repr-digest")):
                 fields |= await self._repr_digest()
-            if not is_head and self._is_hashed(asked, body):
-                data = await read_whole(body, blobs=self._blobs)
-                fields["content-digest"] = digest_field(await sha256_of_bytes(data))
+            if not is_head and body.length_bytes and wants_sha256(asked.get("want-content-digest")):
+                if body.length_bytes <= MAX_SENT_BYTES:
+                    data = await read_whole(body, blobs=self._blobs)
+                    fields["content-digest"] = digest_field(await sha256_of_bytes(data))
+                else:
+                    fields |= await self._long_digest(body, is_whole=status == 200)
         except MerseyError as error:
             response = error_response(error, with_body=self._error_has_body)
             await response(scope, receive, send)
@@ -112,17 +115,22 @@ class BodyResponse:
 
     async def _repr_digest(self) -> dict[str, str]:
         """The field that tells the digest of the whole, made where it is not known."""
-        whole: bytes | None = self._sha256
-        if not whole:
-            digests = self._digests or BodyDigests()
-            whole = await digests.of(self.body, blobs=self._blobs)
+        whole = await self._whole_digest()
         return {"repr-digest": digest_field(whole)} if whole else {}
 
-    @staticmethod
-    def _is_hashed(asked: Headers, body: Body) -> bool:
-        return 0 < body.length_bytes <= MAX_SENT_BYTES and wants_sha256(
-            asked.get("want-content-digest")
-        )
+    async def _long_digest(self, body: Body, *, is_whole: bool) -> dict[str, str]:
+        """The field for what is sent, and is read once more for it, unless that is known."""
+        if is_whole:
+            found = await self._whole_digest()
+        else:
+            found = await BodyDigests().of(body, blobs=self._blobs)
+        return {"content-digest": digest_field(found)} if found else {}
+
+    async def _whole_digest(self) -> bytes | None:
+        if self._sha256:
+            return self._sha256
+        digests = self._digests or BodyDigests()
+        return await digests.of(self.body, blobs=self._blobs)
 
     def _selected(self, asked: Headers) -> tuple[int, Body, dict[str, str]]:
         """The status, what is to be sent, and the fields that say which part it is."""

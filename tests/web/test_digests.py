@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mersey.engine.transfer.body import Body
+from mersey.engine.web import body_digests
 from mersey.engine.web.body_digests import MAX_SENT_BYTES, BodyDigests
 from mersey.engine.web.responses import BodyResponse
 
@@ -98,13 +99,35 @@ def test_what_is_not_offered_is_not_told(field: str) -> None:
     assert not [name for name in fields if "digest" in name]
 
 
-def test_what_is_too_long_to_wait_for_is_sent_without() -> None:
-    data = bytes(MAX_SENT_BYTES + 1)
+def test_what_is_too_long_to_hold_is_read_for_its_digest_first() -> None:
+    data = bytes(MAX_SENT_BYTES + 5) + b"end"
 
     status, fields, sent = _ask(_body(data), want_content_digest="sha-256=1")
+    assert (status, sent == data) == (200, True)
+    assert fields["content-digest"] == _told(data)
+
+    status, fields, sent = _ask(_body(data), range="bytes=2-", want_content_digest="sha-256=1")
+    assert (status, sent == data[2:]) == (206, True)
+    assert fields["content-digest"] == _told(data[2:])
+
+
+def test_what_ingest_told_is_the_digest_of_all_that_is_sent() -> None:
+    data = bytes(MAX_SENT_BYTES + 1)
+    known = hashlib.sha256(b"as ingest told it").hexdigest()
+
+    _, fields, _ = _ask(_body(data), sha256=known, want_content_digest="sha-256")
+
+    assert fields["content-digest"] == _told(b"as ingest told it")
+
+
+def test_what_is_too_long_to_wait_for_is_sent_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_digests, "MAX_WHOLE_BYTES", MAX_SENT_BYTES)
+    data = bytes(MAX_SENT_BYTES + 1)
+
+    status, fields, sent = _ask(_body(data), **_WANTS)
 
     assert (status, sent == data) == (200, True)
-    assert "content-digest" not in fields
+    assert not [name for name in fields if "digest" in name]
 
 
 def test_a_range_that_selects_nothing_has_no_digest() -> None:
