@@ -34,9 +34,9 @@ class WireStore:
 
     def used(self, paths: Iterable[str]) -> None:
         """Those of `paths` that lie here count as used now."""
-        now = time.time_ns()
+        now, here = time.time_ns(), f"{self.folder}/"
         for path in paths:
-            if os.path.dirname(path) == str(self.folder):
+            if path.startswith(here):
                 with suppress(OSError):
                     os.utime(path, ns=(now, os.stat(path).st_mtime_ns))
 

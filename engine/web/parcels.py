@@ -11,11 +11,9 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-
-import zstandard
+from dataclasses import dataclass, field, replace
 
 from ...codecs.errors import FormatError, MerseyError
 from ...codecs.syntaxes import HTJ2K_LOSSLESS_RPCL
@@ -28,11 +26,12 @@ from ..archive.wire_store import WireStore
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.submission import submit
 from ..runtime.wire_packing import Packed, pack, packs_as_codestreams
-from ..transfer.body import BlobSlice, Body, FileSlice
-from ..transfer.manifest import Item, Manifest, WireForm, cut_into_parcels
+from ..transfer.body import BlobSlice, FileSlice, FileStamp
+from ..transfer.manifest import WireForm, cut_into_parcels
 from .frame_forms import library_for, rendition_key_for
 from .frame_source import FrameSource
 from .holdings import Holdings, reading
+from .parcel import KeptParcel, Parcel, assemble
 from .status import Reason, RefusedError
 
 __all__ = ["Parcel", "ParcelSource", "Scope"]
@@ -55,18 +54,23 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """What travels, and what it holds."""
-
-    manifest: Manifest
-    body: Body
-
-
-@dataclass(frozen=True, slots=True)
 class _Listing:
+    """`names` has what tells the entries of a parcel from others, once it was asked for."""
+
     entries: tuple[Entry, ...]
     cuts: tuple[range, ...]
     until_s: float
+    names: dict[int, str] = field(default_factory=dict)
+
+    def of(self, number: int) -> list[Entry]:
+        return [self.entries[at] for at in self.cuts[number]]
+
+    def key(self, number: int, form: WireForm) -> str:
+        names = self.names.get(number)
+        if names is None:
+            told = "\n".join(entry.fingerprint for entry in self.of(number))
+            names = self.names[number] = hashlib.sha256(told.encode()).hexdigest()
+        return f"{form} {names}"
 
 
 class ParcelSource:
@@ -92,8 +96,8 @@ class ParcelSource:
         self._listings: BoundedCache[Scope, _Listing] = BoundedCache(
             limit_bytes=50_000, weigh=lambda listing: 1 + len(listing.entries)
         )
-        self._parcels: BoundedCache[str, Parcel] = BoundedCache(
-            limit_bytes=_KEPT_BYTES, weigh=_weight
+        self._parcels: BoundedCache[str, KeptParcel] = BoundedCache(
+            limit_bytes=_KEPT_BYTES, weigh=lambda kept: kept.weight_bytes
         )
         self._making: dict[str, asyncio.Task[Parcel]] = {}
         self._digests: BoundedCache[str, str] = BoundedCache(
@@ -127,21 +131,19 @@ class ParcelSource:
         listing = await self._listing(scope)
         if number >= len(listing.cuts):
             raise RefusedError("there is no such parcel", reason=Reason.NOT_FOUND)
-        entries = [listing.entries[at] for at in listing.cuts[number]]
-        names = "\n".join(entry.fingerprint for entry in entries)
-        key = hashlib.sha256(f"{form}\n{names}".encode()).hexdigest()
+        key = listing.key(number, form)
         kept = self._parcels.get(key)
-        if kept is not None and await asyncio.to_thread(self._is_whole, kept):
-            return kept
+        if kept is not None and await asyncio.to_thread(self._is_whole, kept.files):
+            return kept.parcel
         self._parcels.drop(key)
         making = self._making.get(key)
         if making is None:
-            making = asyncio.create_task(self._make(entries, form))
+            making = asyncio.create_task(self._make(listing.of(number), form))
             self._making[key] = making
             making.add_done_callback(lambda done: self._made(key, done))
         # One client that goes away takes nothing from others that wait for this parcel.
         parcel = await asyncio.shield(making)
-        self._parcels.put(key, parcel)
+        self._parcels.put(key, KeptParcel.of(parcel))
         return parcel
 
     def _made(self, key: str, making: asyncio.Task[Parcel]) -> None:
@@ -166,21 +168,16 @@ class ParcelSource:
         self._listings.put(scope, listing)
         return listing
 
-    def _is_whole(self, parcel: Parcel) -> bool:
-        """Whether every file of it is still there as it was. Blocks."""
-        paths: dict[str, FileSlice] = {}
-        for part in parcel.body.parts:
-            if isinstance(part, FileSlice):
-                paths[part.path] = part
+    def _is_whole(self, files: Mapping[str, FileStamp | None]) -> bool:
+        """Whether every one of them is still there as it was. Blocks."""
         try:
-            whole = all(
-                one.stamp is None or stamp_of(os.stat(path)) == one.stamp
-                for path, one in paths.items()
-            )
+            for path, stamp in files.items():
+                if stamp is not None and stamp_of(os.stat(path)) != stamp:
+                    return False
         except (OSError, MerseyError):
             return False
-        self._wire.used(paths)
-        return whole
+        self._wire.used(files)
+        return True
 
     async def _make(self, entries: Sequence[Entry], form: WireForm) -> Parcel:
         gate = asyncio.Semaphore(_AT_ONCE)
@@ -195,7 +192,7 @@ class ParcelSource:
                 tasks = [group.create_task(one(entry)) for entry in entries]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        parcel = _parcel(entries, [task.result() for task in tasks])
+        parcel = assemble(entries, [task.result() for task in tasks])
         made = [part.path for part in parcel.body.parts if isinstance(part, FileSlice)]
         await asyncio.to_thread(self._wire.trim, keep=made)
         return parcel
@@ -273,36 +270,3 @@ class ParcelSource:
                 served_crc32=crc,
             )
         return replace(entry, sha256=known)
-
-
-def _parcel(entries: Sequence[Entry], packed: Sequence[Packed]) -> Parcel:
-    """Put the instances end to end."""
-    tag = hashlib.sha256(f"parcel 1\nzstandard {zstandard.__version__}".encode())
-    items: list[Item] = []
-    offset = 0
-    for entry, one in zip(entries, packed, strict=True):
-        if one.size_bytes != entry.stamp.size_bytes:
-            raise RefusedError("the file changed while it was read", reason=Reason.CHANGED)
-        items.append(
-            Item(*entry.uids, one.size_bytes, one.sha256, one.form, offset, one.length_bytes)
-        )
-        offset += one.length_bytes
-        tag.update(f"\n{entry.uids} {one.sha256} {one.form} {one.length_bytes} ".encode())
-        if one.form == "htj2k":
-            tag.update((library_for(entry, HTJ2K_LOSSLESS_RPCL) or "").encode())
-            # The opening holds the length of every codestream.
-            tag.update(hashlib.sha256(_opening(one)).digest())
-    etag = f'"{tag.hexdigest()[:40]}"'
-    segments = [segment for one in packed for segment in one.segments]
-    return Parcel(Manifest(etag, tuple(items)), Body.of(segments, etag=etag))
-
-
-def _opening(packed: Packed) -> bytes:
-    first = packed.segments[0]
-    assert isinstance(first, bytes)
-    return first
-
-
-def _weight(parcel: Parcel) -> int:
-    held = sum(len(part) for part in parcel.body.parts if isinstance(part, bytes))
-    return 4096 + held + 600 * len(parcel.manifest.items) + 250 * len(parcel.body.parts)
