@@ -146,7 +146,8 @@ def _sentence(summary: ImportSummary, seconds: float) -> str:
     parts = [f"{summary.new:,} new"]
     parts += [f"{number:,} {name}" for name, number in counts.items() if number]
     speed = summary.bytes_read / 1e6 / seconds if seconds else 0.0
+    studies = count(len(summary.studies), "study", "studies")
     return (
-        f"{count(summary.files, 'file')} of {len(summary.studies):,} studies: {', '.join(parts)}; "
+        f"{count(summary.files, 'file')} of {studies}: {', '.join(parts)}; "
         f"{size(summary.bytes_read)} in {seconds:.1f} s, {speed:.0f} MB/s"
     )

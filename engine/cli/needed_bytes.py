@@ -1,7 +1,8 @@
 """How many bytes of a codestream each reduction needs, and whether they are a prefix.
 
 For codestreams in any order of packets: in one that is not by resolution the bytes lie in
-many ranges, which can be fetched one by one. Decodes nothing.
+many ranges, which can be fetched one by one. Where there are cut points, it is a prefix up to one.
+Decodes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ def needed_bytes(data: bytes, layout: CodestreamLayout) -> list[dict[str, Any]]:
     rows = []
     for reduce in range(layout.decompositions + 1):
         width, height = reduced_size(layout, reduce)
-        ranges = resolution_ranges(data, reduce=reduce)
+        if layout.cut_points is None:
+            ranges = resolution_ranges(data, reduce=reduce)
+        else:
+            ranges = ((layout.jp2_offset, layout.cut_points[reduce]),)
         rows.append(
             {
                 "reduce": reduce,

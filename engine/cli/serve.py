@@ -127,8 +127,9 @@ def command(
     )
     if catalogue is None:
         _rebuild_lost(place, settings.store, jobs)
+    on_scan = _ScanReport() if folders else _say_nothing
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, on_listening=_announce, on_scan=_ScanReport()))
+        runner.run(serve(settings, on_listening=_announce, on_scan=on_scan))
     _say("stopped")
 
 
@@ -206,6 +207,10 @@ class _ScanReport:
             clear = "\r\x1b[2K" if self._on_terminal else ""
             print(f"{clear}not served: {printable(path)}: {printable(message)}", file=sys.stderr)
         self._broken_shown = max(self._broken_shown, len(progress.broken))
+
+
+def _say_nothing(_: ScanProgress) -> None:
+    """There is no folder to tell of."""
 
 
 def _say(line: str) -> None:

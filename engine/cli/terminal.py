@@ -43,9 +43,9 @@ def size(size_bytes: int) -> str:
     return f"{value:.{max(0, 3 - len(str(int(value))))}f} {units[0]}"
 
 
-def count(number: int, noun: str) -> str:
-    """``1 frame``, ``300 frames``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """``1 frame``, ``300 frames``; `plural` where that is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def print_line(text: str, *, style: str = "") -> None:

@@ -37,7 +37,7 @@ def test_a_folder_is_taken_in_and_the_second_time_there_is_nothing_to_do(folder,
     store = tmp_path / "store"
     first = run(folder, "--store", store)
     assert first.returncode == 1
-    assert first.stdout.startswith("5 files of 1 studies: 3 new, 1 not DICOM, 1 failed;")
+    assert first.stdout.startswith("5 files of 1 study: 3 new, 1 not DICOM, 1 failed;")
     assert len(first.stderr.splitlines()) == 1
     assert first.stderr.startswith(f"failed: {folder / 'cut.dcm'}: ")
     (folder / "cut.dcm").unlink()
