@@ -6,37 +6,61 @@ cost themselves alone; nothing here raises on what a file holds.
 
 from __future__ import annotations
 
+import json
 import struct
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..dicom.element import Element
 from ..dicom.instance import Instance
 from ..dicom.tags import SPECIFIC_CHARACTER_SET
 
-__all__ = ["JsonElement", "is_told", "json_attributes", "text_of"]
+__all__ = [
+    "JsonElement",
+    "Told",
+    "is_told",
+    "json_attributes",
+    "text_of",
+    "to_json",
+    "told_attributes",
+]
 
 type JsonElement = dict[str, Any]
+
+to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _SINGLE_TEXT = frozenset({"LT", "ST", "UT", "UR"})
 _ENCODED_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 _PLAIN_TEXT = frozenset({"AE", "AS", "CS", "DA", "DT", "TM", "UI", "UR", "DS", "IS"})
+_MOST_REMEMBERED_BYTES = 256
 _PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+
+
+class Told(NamedTuple):
+    """An element of the JSON model, and its text. Shared between instances: not to be changed."""
+
+    element: JsonElement
+    text: str
 
 
 def json_attributes(instance: Instance) -> dict[str, JsonElement]:
     """Tag, as eight hexadecimal digits, to vr and Value; group 0002 is left out."""
-    encodings = _encodings(instance)
+    return {tag: told.element for tag, told in told_attributes(instance).items()}
+
+
+def told_attributes(instance: Instance) -> dict[str, Told]:
+    """As `json_attributes`, each with its text."""
+    encodings, little_endian = _encodings(instance), instance.layout.little_endian
     found = {}
     for tag, element in sorted(instance.attributes.items()):
         if tag >> 16 > 2:
             vr = element.vr or _dictionary_vr(tag)
-            values = _values(element, vr, encodings, instance.layout.little_endian)
-            if values is not None:
-                found[f"{tag:08X}"] = {"vr": vr, "Value": values} if values else {"vr": vr}
+            tell = _remembered if len(element.value) <= _MOST_REMEMBERED_BYTES else _told
+            told = tell(element.value, vr, encodings, little_endian)
+            if told is not None:
+                found[f"{tag:08X}"] = told
     return found
 
 
@@ -78,6 +102,7 @@ def _encodings_named(value: str) -> Sequence[str]:
             return ("iso8859",)
 
 
+@lru_cache(maxsize=1024)
 def _dictionary_vr(tag: int) -> str:
     from pydicom.datadict import dictionary_VR
 
@@ -87,16 +112,28 @@ def _dictionary_vr(tag: int) -> str:
         return "UN"
 
 
+def _told(value: bytes, vr: str, encodings: Sequence[str], little_endian: bool) -> Told | None:
+    values = _values(value, vr, encodings, little_endian)
+    if values is None:
+        return None
+    element = {"vr": vr, "Value": values} if values else {"vr": vr}
+    return Told(element, to_json(element))
+
+
+# Most values of an instance are those of the one before it.
+_remembered = lru_cache(maxsize=4096)(_told)
+
+
 def _values(
-    element: Element, vr: str, encodings: Sequence[str], little_endian: bool
+    value: bytes, vr: str, encodings: Sequence[str], little_endian: bool
 ) -> list[Any] | None:
     """The JSON values; None where this VR has none that fit here."""
-    if vr == "US" and len(element.value) == 2:
-        return [int.from_bytes(element.value, "little" if little_endian else "big")]
+    if vr == "US" and len(value) == 2:
+        return [int.from_bytes(value, "little" if little_endian else "big")]
     if vr in _NUMBERS:
         code = ("<" if little_endian else ">") + _NUMBERS[vr]
         size = struct.calcsize(code)
-        whole = element.value[: len(element.value) // size * size]
+        whole = value[: len(value) // size * size]
         numbers = (number for (number,) in struct.iter_unpack(code, whole))
         return [
             number if number == number and abs(number) != float("inf") else None
@@ -104,12 +141,12 @@ def _values(
         ]
     if vr == "AT":
         code = "<HH" if little_endian else ">HH"
-        whole = element.value[: len(element.value) // 4 * 4]
+        whole = value[: len(value) // 4 * 4]
         return [f"{group:04X}{number:04X}" for group, number in struct.iter_unpack(code, whole)]
     if vr in _PLAIN_TEXT:
-        text = element.value.decode("latin-1")
+        text = value.decode("latin-1")
     elif vr in _ENCODED_TEXT:
-        text = _decoded(element.value, encodings)
+        text = _decoded(value, encodings)
     else:
         return None
     text = text.rstrip(" \0")

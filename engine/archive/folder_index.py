@@ -19,7 +19,8 @@ from ...codecs.errors import MerseyError
 from ..transfer.body import FileStamp
 from .catalogue import Catalogue
 from .entry import Entry, stamp_of
-from .indexed_file import IndexedFile, index_file, index_files
+from .in_place import index_rows
+from .indexed_file import IndexedFile, index_file
 from .part_file import is_part_file
 
 __all__ = ["FolderIndex", "ScanProgress"]
@@ -156,7 +157,7 @@ class FolderIndex:
         for batch in batches:
             if stop.is_set():
                 break
-            pending[executor.submit(index_files, batch.folder, batch.names)] = batch
+            pending[executor.submit(index_rows, batch.folder, batch.names)] = batch
             if len(pending) >= _BATCHES_AHEAD:
                 self._collect(pending, executor, progress, on_progress)
         while pending and not stop.is_set():
@@ -253,7 +254,7 @@ def _singly(batch: _Batch, executor: Executor, error: MerseyError) -> list[Index
         try:
             if len(batch.names) == 1:
                 raise error
-            found += executor.submit(index_files, batch.folder, (name,)).result()
+            found += executor.submit(index_rows, batch.folder, (name,)).result()
         except MerseyError as cause:
             path = os.path.join(batch.folder, name)
             try:

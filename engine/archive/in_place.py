@@ -8,35 +8,59 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, and_, delete, select
 
 from .database import in_groups
 from .entry import Entry
-from .indexed_file import IndexedFile, Outcome
+from .indexed_file import IndexedFile, Outcome, index_files
 from .placing import place
-from .rows import Rows, rows_of
+from .rows import LightRows, Rows, RowsAbove, rows_of
 from .settling import Lock, held_under
 from .tables import files, instances
 from .tallies import tally
 
-__all__ = ["add_files", "forget_files", "rows_of_files"]
+__all__ = ["add_files", "forget_files", "index_rows", "rows_of_files"]
 
 
-def rows_of_files(found: Sequence[IndexedFile], *, received: int) -> list[Rows | None]:
+def index_rows(folder: str, names: Sequence[str]) -> list[IndexedFile]:
+    """As `index_files`, with the rows of each instance for the instance: runs in a worker.
+
+    Sent as it is, an instance takes as long as it took to find.
+    """
+    above: dict[tuple[str, str], RowsAbove] = {}
+    found = []
+    for file in index_files(folder, names):
+        if file.instance is None:
+            found.append(file)
+            continue
+        rows = rows_of(Entry(file.instance, file.path, file.stamp), received=0)
+        series = rows.uids[:2]
+        if series not in above:
+            above[series] = RowsAbove(rows.study(), rows.series(), rows.name_words())
+        light = LightRows(rows.uids, rows.instance, above[series])
+        found.append(replace(file, instance=None, rows=light))
+    return found
+
+
+def rows_of_files(found: Sequence[IndexedFile], *, received: int) -> list[Rows | LightRows | None]:
     """The rows of the instances in files; None for a file that is none."""
-    return [
-        None
-        if file.instance is None
-        else rows_of(Entry(file.instance, file.path, file.stamp), received=received + number)
-        for number, file in enumerate(found)
-    ]
+    return [_rows_of(file, received + number) for number, file in enumerate(found)]
+
+
+def _rows_of(file: IndexedFile, received: int) -> Rows | LightRows | None:
+    if file.rows is not None:
+        return replace(file.rows, instance={**file.rows.instance, "received": received})
+    if file.instance is None:
+        return None
+    return rows_of(Entry(file.instance, file.path, file.stamp), received=received)
 
 
 def add_files(
     connection: Connection,
     found: Sequence[IndexedFile],
-    new: Sequence[Rows | None],
+    new: Sequence[Rows | LightRows | None],
     *,
     scope: str,
     lock: Lock,

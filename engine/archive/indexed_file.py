@@ -12,6 +12,7 @@ from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance
 from ..transfer.body import FileStamp
 from .entry import is_uid, stamp_of
+from .rows import LightRows
 
 __all__ = ["IndexedFile", "Outcome", "index_file", "index_files"]
 
@@ -25,7 +26,8 @@ class IndexedFile:
     """A file and what it is.
 
     `outcome` is ``instance``; ``other`` where it is not DICOM, or no composite instance
-    (DICOMDIR); ``broken`` where it says it is DICOM and cannot be read, `message` why.
+    (DICOMDIR); ``broken`` where it says it is DICOM and cannot be read, `message` why. An
+    instance comes with itself, or with the `rows` that were made of it where it was read.
     """
 
     folder: str
@@ -34,6 +36,7 @@ class IndexedFile:
     outcome: Outcome
     instance: Instance | None = None
     message: str = ""
+    rows: LightRows | None = None
 
     @property
     def path(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from .database import in_groups
-from .rows import Row, Rows
+from .rows import LightRows, Row, Rows
 from .tables import instances, name_words, series, studies
 
 __all__ = ["place", "renew"]
@@ -25,7 +25,7 @@ _SERIES_THERE = select(series.c.study_instance_uid, series.c.series_instance_uid
 )
 
 
-def place(connection: Connection, placed: Sequence[Rows]) -> None:
+def place(connection: Connection, placed: Sequence[Rows | LightRows]) -> None:
     """Insert instances, and their studies and series where those are not there yet."""
     if not placed:
         return
@@ -65,7 +65,7 @@ def _update(connection: Connection, table: Table, row: Row, *, keys: Sequence[st
     connection.execute(statement, {f"new_{name}": value for name, value in row.items()})
 
 
-def _insert_words(connection: Connection, made: Sequence[Rows]) -> None:
+def _insert_words(connection: Connection, made: Sequence[Rows | LightRows]) -> None:
     words = [word for rows in made for word in rows.name_words()]
     if words:
         connection.execute(name_words.insert(), words)

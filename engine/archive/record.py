@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import zstandard
@@ -25,11 +25,14 @@ MAX_RECORD_BYTES = 1 << 28
 """Holds the index of ten million fragments; a larger record is no record of ours."""
 
 _HEAD = struct.Struct("<I")
+# Their values are numbers and text: `dataclasses.asdict` would copy each, at a cost.
+_LAYOUT = tuple(field.name for field in fields(Layout))
+_PIXELS = tuple(field.name for field in fields(PixelFormat))
 
 
 def pack_instance(instance: Instance) -> bytes:
     """The record of `instance`."""
-    fields = {
+    told = {
         "uids": [
             instance.sop_class_uid,
             instance.sop_instance_uid,
@@ -37,16 +40,20 @@ def pack_instance(instance: Instance) -> bytes:
             instance.series_instance_uid,
             instance.transfer_syntax_uid,
         ],
-        "layout": asdict(instance.layout),
+        "layout": {name: getattr(instance.layout, name) for name in _LAYOUT},
         "attributes": [
             [element.tag, element.vr, element.value.hex()]
             for element in instance.attributes.values()
         ],
-        "pixels": None if instance.pixels is None else asdict(instance.pixels),
+        "pixels": (
+            None
+            if instance.pixels is None
+            else {name: getattr(instance.pixels, name) for name in _PIXELS}
+        ),
         "lossy": instance.lossy,
         "warnings": list(instance.warnings),
     }
-    head = json.dumps(fields, separators=(",", ":")).encode()
+    head = json.dumps(told, separators=(",", ":")).encode()
     frames = b"" if instance.frames is None else instance.frames.to_bytes()
     return zstandard.ZstdCompressor(level=1).compress(_HEAD.pack(len(head)) + head + frames)
 

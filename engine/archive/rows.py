@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .attributes import JsonElement, json_attributes, text_of
+from .attributes import JsonElement, text_of, to_json, told_attributes
 from .entry import Entry
 from .levels import DEFAULT_FIELDS, MADE_TAGS, Level, level_of
 from .names import fold_name, name_words_of, sound_of
 from .record import pack_instance
 from .tables import NO_NUMBER
 
-__all__ = ["Row", "Rows", "rows_of"]
+__all__ = ["LightRows", "Row", "Rows", "RowsAbove", "rows_of"]
 
 type Row = dict[str, Any]
 type _Attributes = dict[str, JsonElement]
@@ -88,13 +87,41 @@ class Rows:
         ]
 
 
-_to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+@dataclass(frozen=True, slots=True)
+class LightRows:
+    """All rows of an instance, without what they were made of: light enough to be sent.
+
+    `above` is one object for all instances of a series that were made together.
+    """
+
+    uids: tuple[str, str, str]
+    instance: Row
+    above: RowsAbove
+
+    def study(self) -> Row:
+        return self.above.study
+
+    def series(self) -> Row:
+        return self.above.series
+
+    def name_words(self) -> list[Row]:
+        return self.above.name_words
+
+
+@dataclass(frozen=True, slots=True)
+class RowsAbove:
+    """The rows of a series and its study."""
+
+    study: Row
+    series: Row
+    name_words: list[Row]
 
 
 def rows_of(entry: Entry, *, received: int, metadata: bytes | None = None) -> Rows:
     """The rows of `entry`, which came at `received`."""
     levels: dict[Level, _Attributes] = {"study": {}, "series": {}, "instance": {}}
-    for tag, element in json_attributes(entry.instance).items():
+    told = told_attributes(entry.instance)
+    for tag, (element, _) in told.items():
         levels[level_of(tag)][tag] = element
         if tag == _EVERY_LEVEL:
             levels["series"][tag] = levels["instance"][tag] = element
@@ -115,7 +142,7 @@ def rows_of(entry: Entry, *, received: int, metadata: bytes | None = None) -> Ro
         "served_sha256": entry.served_sha256,
         "served_crc32": entry.served_crc32,
         "received": received,
-        **_members(levels["instance"], "instance"),
+        **_members_of({tag: told[tag].text for tag in levels["instance"]}, "instance"),
         "record": pack_instance(instance),
         "metadata_json": metadata,
     }
@@ -125,16 +152,16 @@ def rows_of(entry: Entry, *, received: int, metadata: bytes | None = None) -> Ro
 
 def _members(attributes: _Attributes, level: Level) -> Row:
     """The attributes as members of a JSON object, one a line: JSON text has no raw line feed."""
-    lines = {tag: _line(tag, attributes[tag]) for tag in sorted(attributes.keys() - MADE_TAGS)}
+    return _members_of({tag: to_json(element) for tag, element in attributes.items()}, level)
+
+
+def _members_of(texts: Mapping[str, str], level: Level) -> Row:
+    lines = {tag: f'"{tag}":{texts[tag]}' for tag in sorted(texts.keys() - MADE_TAGS)}
     default = DEFAULT_FIELDS[level]
     return {
         "summary": "\n".join(line for tag, line in lines.items() if tag in default),
         "attributes": "\n".join(lines.values()),
     }
-
-
-def _line(tag: str, element: JsonElement) -> str:
-    return f'"{tag}":{_to_json(element)}'
 
 
 def _indexed(attributes: _Attributes, tag: str) -> str:

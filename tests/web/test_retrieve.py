@@ -215,7 +215,7 @@ def test_what_is_there_can_be_served_again_after_a_restart_without_parsing(
     def refuse(*_: object) -> None:
         raise AssertionError("a file that had not changed was parsed again")
 
-    monkeypatch.setattr("mersey.engine.archive.folder_index.index_files", refuse)
+    monkeypatch.setattr("mersey.engine.archive.folder_index.index_rows", refuse)
     with run_server(folder, tmp_path / "store") as client:
         assert client.get(f"{sample.url}/frames/2").body == first
 
