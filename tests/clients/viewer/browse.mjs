@@ -90,6 +90,10 @@ try {
       const shown = page.evaluate((scenario) => window.show(scenario), step.show);
       results.push(await within(STEP_MS, shown));
     }
+    if (step.sharpen) {
+      const seen = page.evaluate((scenario) => window.sharpen(scenario), step.sharpen);
+      results.push(await within(STEP_MS, seen));
+    }
     if (step.click) await page.locator(step.click).first().click();
     if (step.waitFor) await page.locator(step.waitFor).first().waitFor();
     if (step.until) await page.waitForFunction(step.until);

@@ -4,10 +4,13 @@ import { init as initLoader } from '@cornerstonejs/dicom-image-loader';
 import { listImages } from './images.js';
 import { Record } from './record.js';
 import { chooseRetrieval } from './retrieval.js';
+import { sharpen } from './sharpen.js';
 import { count, watchFetch } from './wire.js';
 
 const { Events, ImageQualityStatus, OrientationAxis, ViewportType } = core.Enums;
 const VIEWPORT = 'view';
+
+window.sharpen = sharpen;
 
 window.show = async (scenario) => {
   watchFetch(async (url, headers) => window.aboutToSend?.(url, headers.Range ?? ''));
