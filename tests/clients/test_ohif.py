@@ -40,6 +40,9 @@ _ALL_SHOWN = f"""(() => {{
   return drawn && lit > pixels.length / 4 / 20;
 }})()"""
 
+_PREVIEWED = """[...document.querySelectorAll('img')]
+  .filter((image) => image.src.startsWith('blob:') && image.naturalWidth > 0).length === 3"""
+
 
 @pytest.fixture(scope="module")
 def ohif(browser: Browser) -> Path:
@@ -166,3 +169,34 @@ def test_thumbnails_are_pictures_that_the_server_makes(
     assert max(int(picture["got"]["content-length"]) for picture in pictures) < 100_000
     (widths,) = visit.results
     assert len(widths) == 3
+
+
+def test_the_list_of_studies_previews_a_study_in_pictures(
+    ohif: Path, browser: Browser, stored: Server, repository: Path, tmp_path: Path
+) -> None:
+    thumbnails = "thumbnailRendering: 'thumbnail', thumbnailRequestStrategy: 'fetch',"
+    visit = browser.visit(
+        ohif,
+        [
+            {
+                "open": "/",
+                "waitFor": "text=Phantom, Thorax",
+                "screenshot": "studies.png",
+            },
+            {
+                "click": "text=Phantom, Thorax",
+                "until": _PREVIEWED,
+                "screenshot": "preview.png",
+            },
+        ],
+        service=stored.address,
+        results=tmp_path / "results",
+        viewport={"width": 1280, "height": 800},
+        replace={
+            "/app-config.js": configuration(repository, stored.address, thumbnails=thumbnails)
+        },
+    )
+    assert [said for said in visit.console if said.startswith("error")] == []
+    pictures = visit.sent("/thumbnail")
+    assert len(pictures) == 3
+    assert {picture["status"] for picture in pictures} == {200}
