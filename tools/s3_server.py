@@ -1,4 +1,4 @@
-"""A real S3 server for tests on loopback, in a process of its own: moto's, from PyPI."""
+"""A real S3 server on loopback for tests and benchmarks: moto's, from PyPI, as a process."""
 
 from __future__ import annotations
 
