@@ -114,6 +114,13 @@ def test_its_study_and_series_are_not_given_short(
     assert _SOUND not in message
 
 
+def test_who_pulls_its_study_is_told(archive: Archive) -> None:
+    answer = archive.client.ask(f"/mersey/studies/{_STUDY}/parcels")
+    assert (answer.status, _LOST in json.loads(answer.body)["message"]) == (500, True)
+    instance = archive.urls[_SOUND]
+    assert archive.client.ask(f"/mersey{instance}/parcels").status == 200
+
+
 def test_pictures_of_its_series_are_refused_but_another_may_stand_for_it(archive: Archive) -> None:
     series = archive.urls[_LOST].rpartition("/instances")[0]
     parts = 'multipart/related; type="image/jpeg"'
