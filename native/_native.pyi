@@ -82,3 +82,6 @@ def link_files(links: Sequence[tuple[bytes, bytes]]) -> list[int]:
 
 def unlink_files(paths: Sequence[bytes]) -> None:
     """Remove names that may be gone."""
+
+def find(data: Buffer, wanted: Buffer, start: int = 0) -> int:
+    """Where bytes are first found, from `start` on; -1 where they are not."""

@@ -151,4 +151,5 @@ NB_MODULE(_native, m) {
         "Find headers, tile-parts and cut points of a codestream, bare or inside a JP2.");
   mersey::define_surgery(m);
   mersey::define_files(m);
+  mersey::define_search(m);
 }

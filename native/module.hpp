@@ -31,4 +31,7 @@ void define_surgery(nanobind::module_& m);
 // Files made durable.
 void define_files(nanobind::module_& m);
 
+// Bytes found in others.
+void define_search(nanobind::module_& m);
+
 }  // namespace mersey

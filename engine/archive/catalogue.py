@@ -200,9 +200,10 @@ class Catalogue:
         now = time.time_ns()
         made = [_rows_of_stored(one, received=now + n) for n, one in enumerate(stored)]
         uids = sorted({rows.uids[2] for rows in made})
-        digests = self._digests_in_place(made)
+        digests: dict[tuple[str, FileStamp], str] = {}
+        wanted_digests: list[Held] = []
 
-        def work(connection: Connection) -> list[Settled]:
+        def work(connection: Connection) -> list[Settled] | None:
             if self.database.is_shared:
                 wanted = {rows.uids[0] for rows in made}
                 found = held_under(connection, uids).values()
@@ -210,9 +211,18 @@ class Catalogue:
             held = {
                 uid: _with_digest(one, digests) for uid, one in held_under(connection, uids).items()
             }
+            wanted_digests[:] = _without_digest(made, held, digests)
+            if wanted_digests:
+                return None  # nobody is to wait while files are read
             return write_settlement(connection, settle(made, held, on_conflict=on_conflict))
 
-        return self.database.write(work, durable=True) if made else []
+        while made:
+            settled = self.database.write(work, durable=True)
+            if settled is not None:
+                return settled
+            for one in wanted_digests:
+                digests[one.path, one.stamp] = digest_of_file(one.path, one.stamp)
+        return []
 
     def rekey(self, sop_instance_uid: str, *, lost_key: str, key: str) -> None:
         """Have an instance refer to the blob `key`, durably, where it refers to `lost_key` yet."""
@@ -341,17 +351,6 @@ class Catalogue:
         """How much there is of everything."""
         return count_totals(self.database)
 
-    def _digests_in_place(self, made: Sequence[Rows]) -> dict[tuple[str, FileStamp], str]:
-        """The digests of files in place that may hold the same bytes, by path and stamp."""
-        sizes = {rows.uids[2]: rows.entry.stamp.size_bytes for rows in made}
-        with self.database.reading() as connection:
-            held = held_under(connection, sorted(sizes))
-        return {
-            (one.path, one.stamp): digest_of_file(one.path, one.stamp)
-            for uid, one in held.items()
-            if one.path and not one.sha256 and one.stamp.size_bytes == sizes[uid]
-        }
-
 
 def _rows_of_stored(stored: StoredInstance, *, received: int) -> Rows:
     if stored.rows is not None:
@@ -362,6 +361,21 @@ def _rows_of_stored(stored: StoredInstance, *, received: int) -> Rows:
 def _with_digest(held: Held, digests: Mapping[tuple[str, FileStamp], str]) -> Held:
     digest = held.sha256 or digests.get((held.path, held.stamp), "")
     return Held(held.series, held.path, held.stamp, held.blob_key, digest)
+
+
+def _without_digest(
+    made: Sequence[Rows], held: Mapping[str, Held], known: Mapping[tuple[str, FileStamp], str]
+) -> list[Held]:
+    """Files in place that may hold the same bytes, whose digest nobody has looked for yet."""
+    sizes = {rows.uids[2]: rows.entry.stamp.size_bytes for rows in made}
+    return [
+        one
+        for uid, one in held.items()
+        if one.path
+        and not one.sha256
+        and one.stamp.size_bytes == sizes[uid]
+        and (one.path, one.stamp) not in known
+    ]
 
 
 def _still(uid: str, stamp: FileStamp) -> tuple[Any, ...]:

@@ -53,6 +53,8 @@ class Settled:
 
 def entry_of(stored: StoredInstance) -> Entry:
     """The entry that the catalogue has of an instance that it stored."""
+    if stored.rows is not None:
+        return stored.rows.entry
     return Entry(
         stored.instance,
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ _REPORT_EVERY_S = 5.0
 _REDRAW_EVERY_S = 0.1
 _MAX_BROKEN_SHOWN = 20
 _SWITCH_INTERVAL_S = 3e-4
+_YOUNG_OBJECTS = 10_000  # a request makes some hundreds
 
 
 def command(
@@ -159,6 +161,9 @@ def _rebuild_lost(place: str, folder: Path, jobs: int | None) -> None:
 
 
 def _announce(address: str) -> None:
+    # What is there by now stays: no collection has to go through it again.
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
     print(f"serving on {address}/dicom-web")
     print(f"  try: curl '{address}/dicom-web/studies?limit=5'")
     sys.stdout.flush()

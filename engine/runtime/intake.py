@@ -1,28 +1,23 @@
 """Intake: many originals at once on their way into the store, in bounded memory.
 
-Each goes through three hands, all owned by `Intake.run`: it *lands* (its last bytes are
-written, in a thread), is *examined* (in a worker process) and is *committed*. The committer
-takes whatever waits when its last commit ends: the busier the intake, the more instances share
-one flush, with nothing to tune. What is in flight is bounded, and whoever brings more waits.
+They come as streams to an event loop; `Storing` takes them in its threads from there. What is in
+flight is bounded, and whoever brings more waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import deque
-from collections.abc import Awaitable, Buffer, Callable
+from collections.abc import Awaitable, Buffer, Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from ...codecs.errors import MerseyError, ResourceError
-from ..archive.examination import Examined, Refusal, RefusedFor, examine_all
+from ..archive.examination import Refusal
 from ..archive.ingest import Ingest
-from ..archive.receiving import Received, Receiving
+from ..archive.receiving import Receiving
 from ..archive.stored import Settled, StoredInstance
 from .byte_budget import ByteBudget
-from .submission import submit
+from .storing import STOPPED, Item, Storing
 
 __all__ = ["Arrival", "Intake", "Kept", "Result"]
 
@@ -31,12 +26,7 @@ _SPILL_BYTES = 1 << 20
 
 _BUDGET_BYTES = 32 << 20
 _MAX_IN_FLIGHT = 256  # each holds a file open
-_EXAMINED_AT_ONCE = 16
-_EXAMINED_BYTES_AT_ONCE = 32 << 20
-_TIME_LIMIT_S = 120.0
-_TRIED_AGAIN_S = 1.0  # removing what others kept us from removing
-_PATIENCE_S = 2.0  # with that at the end
-_STOPPED = "the server stopped before it was stored"
+_PATIENCE_S = 2.0  # at the end, with removing what others kept us from removing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +40,10 @@ class Kept:
 type Result = Kept | Refusal
 
 
-@dataclass(slots=True, eq=False)
-class _Item:
-    fill: Callable[[Receiving], None]
-    size_bytes: int
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Ticket(Item):
     weight_bytes: int
-    study_uid: str | None
-    receiving: Receiving | None
     result: asyncio.Future[Result]
-    received: Received | None = None
-    refusal: Refusal | None = None
-    examined: Examined | None = None
 
 
 class Intake:
@@ -88,14 +71,12 @@ class Intake:
         self.ingest = ingest
         self.on_stored = on_stored
         self.executor = executor
-        self._examiners = examiners
         self._budget = ByteBudget(budget_bytes)
         self._slot_bytes = max(1, budget_bytes // _MAX_IN_FLIGHT)
-        self._landing: deque[_Item] = deque()
-        self._committing: list[_Item] = []
-        self._may_land = asyncio.Event()
-        self._may_commit = asyncio.Event()
-        self._in_flight: set[_Item] = set()
+        self._in_flight: set[_Ticket] = set()
+        self._waiting: list[_Ticket] = []
+        self._storing: Storing | None = None
+        self._examiners = examiners
         self._stopped = False
 
     def begin(self, *, study_uid: str | None = None) -> Arrival:
@@ -128,117 +109,104 @@ class Intake:
         weight = max(weight_bytes, self._slot_bytes)
         await self._budget.take(weight)
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        item = _Item(fill, size_bytes, weight, study_uid, receiving, result)
-        self._in_flight.add(item)
-        if self._stopped:
-            self._settle(item, Refusal("failure", _STOPPED))
-            return result
+        ticket = _Ticket(
+            fill=fill,
+            size_bytes=size_bytes,
+            study_uid=study_uid,
+            receiving=receiving,
+            weight_bytes=weight,
+            result=result,
+        )
+        self._in_flight.add(ticket)
         # No waiting from here on: whoever is cancelled in `take` still has its Receiving.
-        self._landing.append(item)
-        self._may_land.set()
+        if self._stopped:
+            self._settle(ticket, STOPPED)
+        elif self._storing is None:
+            self._waiting.append(ticket)
+        else:
+            self._storing.put(ticket)
         return result
 
     async def run(self) -> None:
         """Work until cancelled. A commit that has begun is finished; what waits is refused."""
+        loop = asyncio.get_running_loop()
+        failed: asyncio.Future[None] = loop.create_future()
+
+        def fail(error: Exception) -> None:
+            if not failed.done():
+                failed.set_exception(error)
+
+        def in_loop[*Ts](call: Callable[[*Ts], None]) -> Callable[[*Ts], None]:
+            def later(*arguments: *Ts) -> None:
+                with suppress(RuntimeError):  # the loop has ended: nobody waits for it any more
+                    loop.call_soon_threadsafe(call, *arguments)
+
+            return later
+
+        lighten = in_loop(self._lighten)
+
+        def landed(items: Sequence[Item]) -> None:
+            # What landed weighs less, which matters where others wait for room.
+            if 2 * self._budget.taken_bytes > self._budget.limit_bytes:
+                lighten(items)
+
+        storing = Storing(
+            self.ingest,
+            executor=self.executor,
+            examiners=self._examiners,
+            on_landed=landed,
+            on_settled=in_loop(self._settle_all),
+            on_failed=in_loop(fail),
+        )
+        storing.start()
+        self._storing = storing
+        for ticket in self._waiting:
+            storing.put(ticket)
+        self._waiting.clear()
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._examiners):
-                    group.create_task(self._examine())
-                group.create_task(self._commit())
+            await failed
         finally:
             self._stopped = True
-            for item in list(self._in_flight):
-                self._settle(item, Refusal("failure", _STOPPED))
+            await _to_its_end(asyncio.to_thread(storing.stop))
+            for ticket in list(self._in_flight):
+                self._settle(ticket, STOPPED)
             await asyncio.to_thread(self.ingest.remove_unneeded, patience_s=_PATIENCE_S)
 
-    async def _examine(self) -> None:
-        while True:
-            while not self._landing:
-                self._may_land.clear()
-                await self._may_land.wait()
-            items = self._next_to_land()
-            await _to_its_end(asyncio.to_thread(_land, items, self.ingest.blobs.incoming))
-            landed = []
-            for item in items:
+    def _lighten(self, items: Sequence[Item]) -> None:
+        for item in items:
+            assert isinstance(item, _Ticket)
+            if item in self._in_flight:
                 self._budget.give_back(item.weight_bytes - self._slot_bytes)
                 item.weight_bytes = self._slot_bytes
-                if item.refusal is not None:
-                    self._settle(item, item.refusal)
-                else:
-                    landed.append(item)
-            for item, found in zip(landed, await self._findings(landed), strict=True):
-                if isinstance(found, Refusal):
-                    self._settle(item, found)
-                else:
-                    item.examined = found
-                    self._committing.append(item)
-                    self._may_commit.set()
 
-    def _next_to_land(self) -> list[_Item]:
-        """A fair share of what waits, for one examiner; of one study that is addressed, or none."""
-        share = min(_EXAMINED_AT_ONCE, math.ceil(len(self._landing) / self._examiners))
-        items: list[_Item] = []
-        size_bytes = 0
-        while self._landing and len(items) < share and size_bytes < _EXAMINED_BYTES_AT_ONCE:
-            if items and self._landing[0].study_uid != items[0].study_uid:
-                break
-            items.append(self._landing.popleft())
-            size_bytes += items[-1].size_bytes
-        return items
-
-    async def _findings(self, items: list[_Item]) -> list[Examined | Refusal]:
-        """What they are found to be; where one took its worker down, the others go on."""
-        if not items:
-            return []
-        received = [item.received for item in items if item.received is not None]
-        limit_s = _TIME_LIMIT_S + sum(item.size_bytes for item in items) / 20e6
-        try:
-            return await asyncio.wrap_future(
-                submit(self.executor, limit_s, examine_all, received, study_uid=items[0].study_uid)
-            )
-        except (MerseyError, OSError) as error:
-            if len(items) == 1:
-                return [Refusal("failure", f"it could not be examined: {error}")]
-        return [found for item in items for found in await self._findings([item])]
-
-    async def _commit(self) -> None:
-        nothing_left = True
-        while True:
-            try:
-                async with asyncio.timeout(None if nothing_left else _TRIED_AGAIN_S):
-                    await self._may_commit.wait()
-            except TimeoutError:
-                nothing_left = await _to_its_end(asyncio.to_thread(self.ingest.remove_unneeded))
+    def _settle_all(self, settled: Sequence[tuple[Item, Settled | Refusal]]) -> None:
+        results: list[tuple[_Ticket, Result]] = []
+        changed = []
+        for item, outcome in settled:
+            assert isinstance(item, _Ticket)
+            if isinstance(outcome, Refusal):
+                results.append((item, outcome))
                 continue
-            self._may_commit.clear()
-            items, self._committing = self._committing, []
-            await _to_its_end(self._commit_all(items))
-            nothing_left = False
-
-    async def _commit_all(self, items: list[_Item]) -> None:
-        batch = [item.examined for item in items if item.examined is not None]
-        outcomes = await asyncio.to_thread(self.ingest.commit, batch)
-        results = [
-            outcome if isinstance(outcome, Refusal) else Kept(examined.stored, outcome)
-            for examined, outcome in zip(batch, outcomes, strict=True)
-        ]
-        kept = [result for result in results if isinstance(result, Kept)]
-        changed = [one for one in kept if one.settled.outcome in ("new", "replaced")]
+            assert item.examined is not None
+            kept = Kept(item.examined.stored, outcome)
+            results.append((item, kept))
+            if outcome.outcome in ("new", "replaced"):
+                changed.append(kept)
         if changed:
             self.on_stored(changed)
-        for item, result in zip(items, results, strict=True):
-            self._settle(item, result)
+        for ticket, result in results:
+            self._settle(ticket, result)
 
-    def _settle(self, item: _Item, result: Result) -> None:
-        """Tell what became of `item`, and make room."""
-        if item not in self._in_flight:
+    def _settle(self, ticket: _Ticket, result: Result) -> None:
+        """Tell what became of `ticket`, and make room."""
+        if ticket not in self._in_flight:
             return
-        self._in_flight.discard(item)
-        if item.receiving is not None:
-            item.receiving.abandon()  # a blob is no longer under this name
-        self._budget.give_back(item.weight_bytes)
-        if not item.result.done():
-            item.result.set_result(result)
+        self._in_flight.discard(ticket)
+        if ticket.receiving is not None:
+            ticket.receiving.abandon()  # a blob is no longer under this name
+        self._budget.give_back(ticket.weight_bytes)
+        if not ticket.result.done():
+            ticket.result.set_result(result)
 
 
 @dataclass(slots=True)
@@ -308,19 +276,6 @@ class Arrival:
 def _joined(pieces: list[bytes | memoryview]) -> Buffer:
     # Joining costs a copy of what hashing and writing read anyway; many small calls cost more.
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _land(items: list[_Item], incoming: Path) -> None:
-    """Write what is missing of each; in a thread."""
-    for item in items:
-        try:
-            if item.receiving is None:
-                item.receiving = Receiving(incoming)
-            item.fill(item.receiving)
-            item.received = item.receiving.finish()
-        except MerseyError as error:
-            reason: RefusedFor = "resources" if isinstance(error, ResourceError) else "failure"
-            item.refusal = Refusal(reason, error.message)
 
 
 async def _to_its_end[T](work: Awaitable[T]) -> T:

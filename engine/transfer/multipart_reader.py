@@ -20,6 +20,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..._native import find
 from ...codecs.errors import FormatError, UsageError
 
 __all__ = [
@@ -170,7 +171,7 @@ class MultipartReader:
                 break
             # It only begins like a delimiter.
             self._at_start = False
-            found = chunk.find(delimiter, found + 1)
+            found = find(chunk, delimiter, found + 1)
             after = found + len(delimiter)
         keep_from = found if found >= 0 else self._tail(chunk, start, delimiter)
         yield from self._give(chunk, start, keep_from)
@@ -181,7 +182,7 @@ class MultipartReader:
         """Where the first delimiter, or what looks like one, begins and ends; -1 for none."""
         if self._at_start and chunk.startswith(self._dashed, start):
             return start, start + len(self._dashed)
-        found = chunk.find(delimiter, start)
+        found = find(chunk, delimiter, start)
         return found, found + len(delimiter)
 
     def _tail(self, chunk: bytes, start: int, delimiter: bytes) -> int:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mersey import _native
 from mersey.codecs.errors import UsageError
 from mersey.engine.transfer.body import Body
 from mersey.engine.transfer.multipart import Part, multipart_related
@@ -152,3 +153,13 @@ def test_data_without_the_boundary_comes_back_as_it_was(datas: list[bytes]) -> N
     parts, whole = read([body], "bound")
     assert whole
     assert bodies(parts) == datas
+
+
+@given(
+    data=st.lists(st.sampled_from(b"ab\r\n-"), max_size=90).map(bytes),
+    wanted=st.lists(st.sampled_from(b"ab\r\n-"), min_size=1, max_size=20).map(bytes),
+    start=st.integers(0, 100),
+)
+def test_a_delimiter_is_found_where_bytes_find_it(data: bytes, wanted: bytes, start: int) -> None:
+    assert _native.find(data, wanted, start) == data.find(wanted, start)
+    assert _native.find(data + wanted, wanted) == (data + wanted).find(wanted)
