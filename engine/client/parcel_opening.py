@@ -65,6 +65,7 @@ class ParcelOpening:
         self._executor = executor
         self._jobs = jobs
         self._on_there = on_there
+        self._is_warm = False
         self._budget = ByteBudget(_BUDGET_BYTES)
         self._url = address.mersey + address.resource
 
@@ -99,6 +100,8 @@ class ParcelOpening:
                 return None
         if wire not in ("as-stored", "htj2k", "zstd"):
             wire = await self._choose(number)
+        if wire == "htj2k":
+            self._warm()
         begun_s = time.monotonic()
         manifest = await self._manifest(number, wire)
         if manifest.size_bytes and wire != "as-stored":
@@ -152,6 +155,14 @@ class ParcelOpening:
             jobs=self._jobs,
             ask_digests=digests,
         )
+
+    def _warm(self) -> None:
+        """Have the processes that decode begun before there is something to decode."""
+        from ..runtime.frame_run import warm
+
+        for _ in range(self._jobs if not self._is_warm else 0):
+            self._executor.submit(warm)
+        self._is_warm = True
 
     async def _manifest(self, number: int, wire: str) -> Manifest:
         url = f"{self._url}/parcels/{number}/manifest?wire={wire}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -85,18 +85,10 @@ class ParcelPull:
         self._finishing: set[ArrivingParcel] = set()
         self.refused: list[tuple[Item, MerseyError]] = []
 
-    async def listing(self) -> list[tuple[int, int]]:
-        """How many instances each parcel has, and how many bytes.
+    async def run(self, *, on_total: Callable[[int, int], None] = lambda _, __: None) -> None:
+        """Pull them all; `on_total` is told how many instances and bytes they are.
 
-        Raises
-        ------
-        FormatError
-            The server tells what cannot be.
-        """
-        return await self._opening.listing()
-
-    async def run(self, parcels: Sequence[tuple[int, int]]) -> None:
-        """Pull them all.
+        The first parcel is asked for before it is known which others there are.
 
         Raises
         ------
@@ -105,10 +97,13 @@ class ParcelPull:
         MerseyError
             It failed for good; what is there stays.
         """
-        work = self._work(len(parcels))
+        first = asyncio.ensure_future(self._opening.open(0))
+        listing = asyncio.ensure_future(self._listing(first, on_total))
+        work = self._work(first, listing)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                self._start(self._mover.prepare())
                 await self._connections.carry(work, self._mover.move)
         except BaseExceptionGroup as errors:
             found: BaseException = errors
@@ -117,13 +112,29 @@ class ParcelPull:
             raise found from None
         finally:
             await work.aclose()
+            for task in (first, listing):
+                task.cancel()
+            await asyncio.gather(first, listing, return_exceptions=True)
 
-    async def _work(self, count: int) -> AsyncGenerator[Piece]:
+    async def _listing(
+        self, first: asyncio.Future[Any], on_total: Callable[[int, int], None]
+    ) -> int:
+        """How many parcels there are; asked over the connection that told the first one."""
+        await asyncio.wait((first,))
+        parcels = await self._opening.listing()
+        on_total(sum(items for items, _ in parcels), sum(size for _, size in parcels))
+        return len(parcels)
+
+    async def _work(
+        self, ahead: asyncio.Future[ArrivingParcel | None], listing: asyncio.Future[int]
+    ) -> AsyncGenerator[Piece]:
         """The pieces of all parcels in order, with those that have to come again first."""
-        ahead = asyncio.ensure_future(self._opening.open(0))
-        number = 0
+        number, count = 0, 1
         opened: list[ArrivingParcel] = []
         try:
+            await asyncio.wait((ahead,))
+            if ahead.exception() is not None:
+                count = await asyncio.shield(listing)  # if that fails, it says better what is wrong
             while True:
                 if self._pieces:
                     yield self._pieces.popleft()
@@ -133,13 +144,15 @@ class ParcelPull:
                         opened.append(parcel)
                         self._begin(number, parcel)
                     number += 1
-                    if number < count:
-                        ahead = asyncio.ensure_future(self._opening.open(number))
+                    ahead = asyncio.ensure_future(self._listed(number, listing))
+                elif number >= count and not listing.done():
+                    count = await asyncio.shield(listing)
                 elif number >= count and not self._open:
                     return
                 else:
                     self._changed.clear()
                     await self._changed.wait()
+                count = listing.result() if listing.done() else count
         finally:
             if not ahead.done():
                 ahead.cancel()
@@ -147,6 +160,12 @@ class ParcelPull:
                 opened.append(ahead.result())  # type: ignore[arg-type]
             for parcel in opened:
                 parcel.inbound.close()
+
+    async def _listed(self, number: int, listing: asyncio.Future[int]) -> ArrivingParcel | None:
+        """The parcel `number`, if there is one."""
+        if number < await asyncio.shield(listing):
+            return await self._opening.open(number)
+        return None
 
     def _begin(self, number: int, parcel: ArrivingParcel) -> None:
         self._open += 1

@@ -69,6 +69,11 @@ class PieceMover:
         self._come_bytes = 0
         self._measured = (0.0, 0, "")
 
+    async def prepare(self) -> None:
+        """Have the first connections made while it is asked what is to come over them."""
+        count = self._connections.concurrency.limit
+        await self._remote.ranges.prepare(self._url, count=count)
+
     async def move(self, piece: Piece) -> None:
         """Bring the bytes of a piece; what came before a failure is not asked for again.
 

@@ -164,9 +164,7 @@ class _Pull:
         self._summary.there = 0
         self._instances, self._done_bytes = self._summary.pulled, 0.0
         pull = self._pull_of(address, hidden, self._settings)
-        parcels = await pull.listing()
-        self._set_total(sum(items for items, _ in parcels), sum(size for _, size in parcels))
-        await pull.run(parcels)
+        await pull.run(on_total=self._set_total)
         self._summary.there = max(self._summary.there, 0)
         for item, error in pull.refused:
             await self._once_more(item, error, hidden)
@@ -181,7 +179,7 @@ class _Pull:
             )
             settings = replace(self._settings, wire="as-stored")
             alone = self._pull_of(address, hidden / "alone", settings)
-            await alone.run(await alone.listing())
+            await alone.run()
             if not alone.refused:
                 return
             item, error = alone.refused[0]
@@ -206,6 +204,7 @@ class _Pull:
 
     def _set_total(self, instances: int, size_bytes: int) -> None:
         self._total = (instances, size_bytes)
+        self._tell()
 
     def _count_bytes(self, _: int, size_bytes: float) -> None:
         self._done_bytes += size_bytes

@@ -83,6 +83,18 @@ class RangeSource:
         self._idle.clear()
         self._pool.shutdown(wait=False)
 
+    async def prepare(self, url: str, *, count: int) -> None:
+        """Have `count` connections ready, as far as they can be made, before they are needed."""
+        place = _place(URL(url))
+
+        async def one() -> None:
+            with suppress(TransferError):  # whoever needs it tries again, and tells
+                self._idle.setdefault(place, []).append(await self._connect(place))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(one())
+
     @asynccontextmanager
     async def read(
         self, url: str, start: int, stop: int, *, etag: str, whole_bytes: int
@@ -112,7 +124,7 @@ class RangeSource:
         if any(ord(character) < 32 for character in head.replace("\r\n", "")):
             raise UsageError("a request with control characters")
         data = head.encode("latin-1", "replace") + b"\r\n\r\n"
-        place = (address.raw_host or "", address.port or 80, address.scheme == "https")
+        place = _place(address)
         expected = f"bytes {start}-{stop - 1}/{whole_bytes}"
         reader = await self._asked(place, data, expected, stop - start)
         connection = reader.connection
@@ -175,6 +187,10 @@ class RangeSource:
             with suppress(OSError):
                 socket.socket.shutdown(connected, socket.SHUT_RDWR)
             raise
+
+
+def _place(address: URL) -> tuple[str, int, bool]:
+    return address.raw_host or "", address.port or 80, address.scheme == "https"
 
 
 def _close_secured(shaking: asyncio.Future[ssl.SSLSocket]) -> None:
