@@ -61,7 +61,7 @@ def write_codestream(
     rows, columns = samples.shape[:2]
     components = samples.shape[2] if samples.ndim == 3 else 1
     out, codestream = MemOutfile(), Codestream()
-    out.open(65536, False)
+    out.open(max(samples.nbytes, 65536), False)  # grown from less, it would be copied
     try:
         siz, cod = codestream.access_siz(), codestream.access_cod()
         siz.set_image_extent(Point(columns, rows))

@@ -11,7 +11,7 @@ import os
 import struct
 from typing import Self
 
-__all__ = ["Beacon", "mark_frame"]
+__all__ = ["Beacon", "is_worker", "mark_frame"]
 
 _NUMBER = struct.Struct("<q")
 _NOWHERE = -1
@@ -61,3 +61,8 @@ def mark_frame(frame_index: int) -> None:
     """Say that work on the frame at `frame_index` (from 0) begins."""
     if _beacon is not None:
         _beacon.mark(frame_index)
+
+
+def is_worker() -> bool:
+    """Whether this process is a worker: what kills it costs one call."""
+    return _beacon is not None

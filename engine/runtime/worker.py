@@ -113,6 +113,8 @@ class Worker:
 def _describe(status: int | None) -> str:
     if status is None:
         return "ended"
+    if status == -signal.SIGBUS:
+        return "died of SIGBUS (its file shrank, or can no longer be read)"
     if status < 0:
         return f"died of {signal.Signals(-status).name} (memory limit or a fault in a codec)"
     return f"ended with status {status}"
