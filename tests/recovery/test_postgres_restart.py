@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -44,9 +44,10 @@ def postgres() -> Iterator[PostgresServer]:
         server.remove()
 
 
-def restart(postgres: PostgresServer) -> None:
+def restart(postgres: PostgresServer, is_noticed: Callable[[], object]) -> None:
+    """Crash it, and start it again once somebody has noticed."""
     postgres.stop(mode="immediate")
-    time.sleep(0.5)  # an outage that requests fall into
+    wait_for(is_noticed)
     postgres.start()
 
 
@@ -60,8 +61,10 @@ def test_what_was_acknowledged_is_there_after_the_database_crashed(postgres) -> 
     failures: list[BaseException] = []
     stop = threading.Event()
 
-    def store() -> None:
-        with closing(Catalogue.at(url)) as catalogue:
+    catalogues = [Catalogue.at(url) for _ in range(4)]
+
+    def store(opened: Catalogue) -> None:
+        with closing(opened) as catalogue:
             while not stop.is_set():
                 first = next(numbers) * 10
                 stored = [
@@ -79,20 +82,23 @@ def test_what_was_acknowledged_is_there_after_the_database_crashed(postgres) -> 
                 else:
                     acknowledged.extend(one.instance.sop_instance_uid for one in stored)
 
-    threads = [threading.Thread(target=store) for _ in range(4)]
+    threads = [threading.Thread(target=store, args=(one,)) for one in catalogues]
     for thread in threads:
         thread.start()
-    for _ in range(RESTARTS):
-        time.sleep(0.5)
-        restart(postgres)
-    before = len(acknowledged)
-    time.sleep(1)
-    stop.set()
-    for thread in threads:
-        thread.join(30)
+    try:
+        for _ in range(RESTARTS):
+            stored_before = len(acknowledged)
+            wait_for(lambda count=stored_before: len(acknowledged) > count)
+            failed_before = len(failures)
+            restart(postgres, lambda count=failed_before: len(failures) > count)
+        before = len(acknowledged)
+        wait_for(lambda: len(acknowledged) > before)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
     assert [error for error in failures if not isinstance(error, ResourceError)] == []
-    assert failures
-    assert len(acknowledged) > before
+    assert len(failures) >= RESTARTS
     with closing(Catalogue.at(url)) as catalogue:
         there = {entry.instance.sop_instance_uid for entry in catalogue.every_entry()}
         assert set(acknowledged) <= there
@@ -141,12 +147,14 @@ def test_a_server_answers_503_while_the_database_is_away_and_goes_on(
         ]
         for thread in threads:
             thread.start()
-        for _ in range(RESTARTS):
-            restart(postgres)
-            wait_for(lambda: (ask(address, "/studies") or (0,))[0] == 200)
-        stop.set()
-        for thread in threads:
-            thread.join(30)
+        try:
+            for _ in range(RESTARTS):
+                restart(postgres, lambda count=statuses[503]: statuses[503] > count)
+                wait_for(lambda: (ask(address, "/studies") or (0,))[0] == 200)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(30)
         assert set(statuses) == {200, 503}
         assert server.poll() is None
         text = told.read_text()
