@@ -44,7 +44,7 @@ from ..runtime.frame_run import warm
 from ..runtime.intake import Intake, Kept
 from ..runtime.uploading import Uploading
 from ..runtime.worker_pool import WorkerPool
-from .app import Service, build_app
+from .app import build_app
 from .commitment import Commitments
 from .frame_source import FrameSource
 from .holdings import Holdings
@@ -55,6 +55,7 @@ from .progressive_source import ProgressiveSource
 from .rendition_builder import RenditionBuilder
 from .resumable_upload import ResumableUploads
 from .served_digests import ServedDigests
+from .service import Service
 from .transfers import MERSEY_ROOT
 from .tus import TusUploads
 from .upload_storing import storing
