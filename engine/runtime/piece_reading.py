@@ -49,6 +49,6 @@ def _pieces_of(frame: Frame, read_at: ReadAt) -> FramePieces:
     for start, stop in zip((*cut_points[1:], 0), cut_points, strict=True):
         digest = hashlib.sha256()
         for at in range(start, stop, _READ_BYTES):
-            digest.update(read_bytes(read_at, frame, at, min(_READ_BYTES, stop - at)))
+            digest.update(read_bytes(read_at, frame, at, min(at + _READ_BYTES, stop)))
         digests.append(digest.digest())
     return FramePieces(cut_points, b"".join(digests))
