@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from dataclasses import dataclass
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from mersey.codecs.registry import Registry
 from mersey.engine.transfer.series_description import SeriesDescription
+from mersey.engine.web import progressive_source
 
 RPCL = "1.2.840.10008.1.2.4.202"
 SERIES = "/studies/1.2.3/series/1.2.3.1"
@@ -276,3 +279,29 @@ def test_the_head_of_a_part_is_short(client, whole) -> None:
     described = len(json.dumps(content, separators=(",", ":")))
     overhead = len(whole.body) - described - sum(len(part.data) for part in parts)
     assert overhead / len(parts) < 310
+
+
+def test_the_digests_are_made_once_and_kept_over_a_restart(
+    tmp_path, run_server, make_instance, make_ct_samples, monkeypatch
+) -> None:
+    folder, store = tmp_path / "files", tmp_path / "store"
+    folder.mkdir()
+    make_instance(folder / "a.dcm", "1.2.9.1", make_ct_samples(2, 64))
+    with run_server(folder, store) as client:
+        before = get_body(client, f"{SERIES}/progressive")
+        assert client.get(f"{SERIES}/progressive?order=stride").headers["etag"]
+    read = []
+    monkeypatch.setattr(progressive_source, "read_frame_pieces", lambda *given: read.append(given))
+    with run_server(folder, store) as client:
+        assert client.get(f"{SERIES}/progressive").body == before.body
+    assert read == []
+
+
+def test_every_part_has_the_digest_of_its_bytes(whole) -> None:
+    boundary = whole.headers["content-type"].partition("boundary=")[2].encode()
+    parts = whole.body.split(b"--" + boundary + b"\r\n")[1:]
+    for part in parts:
+        head, _, data = part.partition(b"\r\n\r\n")
+        data = data.removesuffix(b"--" + boundary + b"--\r\n").removesuffix(b"\r\n")
+        told = head.partition(b"Content-Digest: sha-256=:")[2].partition(b":")[0]
+        assert base64.b64decode(told) == hashlib.sha256(data).digest()
