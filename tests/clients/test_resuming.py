@@ -23,7 +23,7 @@ from .serving import Server
 if TYPE_CHECKING:
     from sample_study import SampleStudy
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 ZIP = "Accept: application/zip"
 MULTIPART = 'Accept: multipart/related; type="application/dicom"; transfer-syntax=*'

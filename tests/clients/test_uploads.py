@@ -21,7 +21,7 @@ from .packages import require_node, set_up
 from .serving import Server
 from .test_resuming import linked
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 TUS = Path(__file__).parent / "tus"
 SIZE_BYTES = 6 << 20
