@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import zstandard
@@ -38,14 +39,16 @@ class ServedStore:
 
     def __init__(self, store: Path | str, *arguments: str) -> None:
         command = [MERSEY, "serve", "--store", str(store), "--port", "0", "--no-prebuild"]
-        self.process = subprocess.Popen(
-            [*command, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        with TemporaryFile("w+") as told:
+            self.process = subprocess.Popen(
+                [*command, *arguments], stdout=subprocess.PIPE, stderr=told, text=True
+            )
+            assert self.process.stdout is not None
+            line = self.process.stdout.readline()
+            if "http://" not in line:
+                self.process.communicate(timeout=_PATIENCE_S)
+                told.seek(0)
+                raise RuntimeError(f"the server does not start: {told.read()}")
         self.host = line.split("http://")[1].split("/")[0]
 
     def connect(self) -> http.client.HTTPConnection:
