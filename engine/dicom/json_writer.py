@@ -20,7 +20,6 @@ from collections.abc import Mapping
 
 from ...codecs.errors import DicomError
 from .encoding import Encoding, Located
-from .json_lookahead import pixel_representation_ahead
 from .json_members import (
     BULK_PREFIX,
     INLINE_BYTES,
@@ -30,6 +29,7 @@ from .json_members import (
     object_text,
     sequence_member,
 )
+from .json_open_vrs import resolved_vr, signed_inside
 from .json_values import ASCII, BINARY_VRS, value_text
 from .tags import (
     ITEM,
@@ -96,7 +96,7 @@ class JsonWriter:
         if vr not in ("", "UN"):
             return vr
         length = None if located.is_undefined else located.length_bytes
-        return self._resolved(located.tag, vr, self.members, length, False)
+        return resolved_vr(located.tag, vr, self.members, length_bytes=length, signed=False)
 
     def add_bulk(self, tag: int, vr: str) -> None:
         """Add a top-level element as bulk data, without having its value."""
@@ -149,7 +149,9 @@ class JsonWriter:
             if length == UNDEFINED_LENGTH:
                 if inherited is None or tag > PIXEL_REPRESENTATION:
                     ahead = position if tag < PIXEL_REPRESENTATION else end
-                    inherited = self._signed_inside(found, signed, encoding, ahead, end)
+                    inherited = signed_inside(
+                        data, ahead, end, found=found, encoding=encoding, signed=signed
+                    )
                 found[tag], position = self._undefined(
                     tag, stored, value, end, encoding, charset, inherited, place, depth, found
                 )
@@ -180,11 +182,13 @@ class JsonWriter:
                 if stored in (b"", b"UN"):
                     if not tag and not depth and not any(data[position:stop]):
                         return end, charset  # zeros that pad the file
-                    vr = self._resolved(tag, vr, found, length, signed)
+                    vr = resolved_vr(tag, vr, found, length_bytes=length, signed=signed)
                 if vr == "SQ":
                     if inherited is None or tag > PIXEL_REPRESENTATION:
                         ahead = stop if tag < PIXEL_REPRESENTATION else end
-                        inherited = self._signed_inside(found, signed, encoding, ahead, end)
+                        inherited = signed_inside(
+                            data, ahead, end, found=found, encoding=encoding, signed=signed
+                        )
                     found[tag] = self._sequence(
                         tag, value, stop, encoding, charset, inherited, place, depth
                     )
@@ -220,35 +224,6 @@ class JsonWriter:
             charset = ASCII
         text = value_text(tag, vr, value, charset=charset, little_endian=little_endian)
         return f'"{tag:08X}":{text}'
-
-    def _resolved(
-        self, tag: int, vr: str, found: Mapping[int, str], length: int | None, signed: bool
-    ) -> str:
-        """The VR of an element stored without (vr ""), or as UN."""
-        # Deferred: explicit VRs have no need of pydicom's dictionary (0.2 s to import).
-        from .json_dictionary import known_vr, settled_vr
-
-        if vr == "UN" and not (tag >> 16) % 2:
-            is_group_length = not tag & 0xFFFF
-            if is_group_length or length is None or length >= 0xFFFF:
-                return "UN"
-        known = known_vr(tag, found)
-        if " or " in known:
-            return settled_vr(known, found, length_bytes=length, signed=signed)
-        return known
-
-    def _signed_inside(
-        self, found: Mapping[int, str], signed: bool, encoding: Encoding, position: int, end: int
-    ) -> bool:
-        """Pixel Representation as items inherit it, which may come behind their sequence."""
-        if encoding.explicit_vr:
-            return signed
-        from .json_dictionary import is_signed
-
-        if PIXEL_REPRESENTATION not in found and position < end:
-            ahead = pixel_representation_ahead(self._data, position, end, encoding=encoding)
-            return signed if ahead is None else ahead
-        return is_signed(found, signed)
 
     def _sequence(
         self,
@@ -346,7 +321,7 @@ class JsonWriter:
         if vr == "UN":
             vr = "SQ"
         elif not vr:
-            vr = self._resolved(tag, vr, found, None, signed)
+            vr = resolved_vr(tag, vr, found, length_bytes=None, signed=signed)
             if vr == "UN" and self._data[position : position + 4] in _ITEM_TAGS:
                 vr = "SQ"
         if depth >= _HARD_DEPTH:
