@@ -66,6 +66,7 @@ class ParcelOpening:
         self._jobs = jobs
         self._on_there = on_there
         self._is_warm = False
+        self._told: list[tuple[int, int]] | None = None
         self._budget = ByteBudget(_BUDGET_BYTES)
         self._url = address.mersey + address.resource
 
@@ -77,6 +78,10 @@ class ParcelOpening:
         FormatError
             The server tells what cannot be.
         """
+        told, self._told = self._told, None
+        return told or await self._ask_listing()
+
+    async def _ask_listing(self) -> list[tuple[int, int]]:
         return _listing(await self._again(lambda: self._remote.json(f"{self._url}/parcels")))
 
     async def open(self, number: int) -> ArrivingParcel | None:
@@ -200,7 +205,11 @@ class ParcelOpening:
         if self._settings.wire != "auto":
             return self._settings.wire
         if self._choice.link_bytes_per_s is None:
-            await self._probe(number)
+            # The probe ends its connection; that of the listing has the manifest next.
+            _, told = await asyncio.gather(
+                self._probe(number), self._ask_listing(), return_exceptions=True
+            )
+            self._told = told if isinstance(told, list) else None  # else it is asked for again
         return self._choice.choose()
 
     async def _probe(self, number: int) -> None:
