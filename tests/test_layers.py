@@ -108,7 +108,12 @@ def takes_numba(found: Import) -> bool:
 
 
 def takes_native(found: Import) -> bool:
-    allowed = ("mersey.codecs", "mersey.engine.dicom", "mersey.engine.archive", "mersey.engine.transfer")
+    allowed = (
+        "mersey.codecs",
+        "mersey.engine.dicom",
+        "mersey.engine.archive",
+        "mersey.engine.transfer",
+    )
     return within(found.imported, "mersey._native") and not any(
         within(found.importer, layer) for layer in allowed
     )
