@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from mersey.codecs.registry import TARGETS
-from mersey.engine.cli.bench_options import parse_numbers
 from mersey.engine.cli.bench_giving import _command_line
+from mersey.engine.cli.bench_options import parse_numbers
 from mersey.engine.cli.main import app
 from typer.testing import CliRunner
 

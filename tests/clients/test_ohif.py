@@ -104,7 +104,8 @@ def configuration(repository: Path, address: str, *, thumbnails: str = "") -> st
     assert _ADDRESS_IN_README in found[1]
     shown = found[1].replace(_ADDRESS_IN_README, address)
     if thumbnails:
-        shown, count = re.subn(r"thumbnailRendering: '\w+',", thumbnails, shown)
+        told = r"thumbnailRendering: '\w+',.*\n\s*thumbnailRequestStrategy: '\w+',"
+        shown, count = re.subn(told, thumbnails, shown)
         assert count == 1
     rest = "routerBasename: null, extensions: [], modes: [], showStudyList: true"
     return f"window.config = {{ {rest}, {shown} }};"
