@@ -154,6 +154,7 @@ class Nursery:
             self._socket.close()
             self._socket = None
         if self._process is not None:
+            self._process.kill()  # it may be importing yet
             self._process.wait()
             self._process = None
         if self._process_id:

@@ -42,6 +42,7 @@ from ..runtime.byte_budget import ByteBudget
 from ..runtime.folder_watch import FolderWatch
 from ..runtime.frame_run import warm
 from ..runtime.intake import Intake, Kept
+from ..runtime.nursery import Nursery
 from ..runtime.uploading import Uploading
 from ..runtime.worker_pool import WorkerPool
 from .app import build_app
@@ -135,14 +136,16 @@ async def serve(
             raise UsageError(f"{folder} is no folder")
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
+        nursery = stack.enter_context(Nursery())
+        nursery.start()  # it imports while the catalogue is opened
         blobs = open_blobs(settings.blobs or settings.store, local=settings.store)
         catalogue = open_catalogue(settings.store, settings.catalogue, blobs=blobs)
         stack.callback(catalogue.close)
         if catalogue.needs_rebuild:
             _log.warning("blobs of the store may be unknown to the catalogue: %s", _REBUILD)
         forget_other_folders(catalogue, settings.folders)
-        requests = stack.enter_context(WorkerPool(jobs=settings.jobs))
-        builds = stack.enter_context(WorkerPool(jobs=max(1, requests.jobs - 1)))
+        requests = stack.enter_context(WorkerPool(jobs=settings.jobs, nursery=nursery))
+        builds = stack.enter_context(WorkerPool(jobs=max(1, requests.jobs - 1), nursery=nursery))
         stack.callback(builds.shutdown, cancel_futures=True)
         stack.callback(requests.shutdown, cancel_futures=True)
         await _run(settings, listener, catalogue, blobs, requests, builds, on_listening, on_scan)
