@@ -1,6 +1,7 @@
 """An Instance as bytes for a catalogue, and back: JSON and a packed FrameIndex, compressed.
 
-No pickle: reading a record runs nothing, whoever wrote it.
+No pickle: reading a record runs nothing, whoever wrote it. What the instances of a series have
+in common, most of their elements, is held once however many of them are taken apart.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import fields
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 import zstandard
@@ -28,6 +31,8 @@ _HEAD = struct.Struct("<I")
 # Their values are numbers and text: `dataclasses.asdict` would copy each, at a cost.
 _LAYOUT = tuple(field.name for field in fields(Layout))
 _PIXELS = tuple(field.name for field in fields(PixelFormat))
+_SHARED = 20_000
+_SHARED_DIGITS = 256  # longer values are rarely those of another instance
 
 
 def pack_instance(instance: Instance) -> bytes:
@@ -77,18 +82,29 @@ def unpack_instance(record: bytes) -> Instance:
 
 def _instance(fields: dict[str, Any], frames: bytes) -> Instance:
     sop_class, sop_instance, study, series, syntax = fields["uids"]
+    pixels = fields["pixels"]
     return Instance(
-        sop_class_uid=sop_class,
+        sop_class_uid=intern(sop_class),
         sop_instance_uid=sop_instance,
-        study_instance_uid=study,
-        series_instance_uid=series,
-        transfer_syntax_uid=syntax,
-        layout=Layout(**fields["layout"]),
+        study_instance_uid=intern(study),
+        series_instance_uid=intern(series),
+        transfer_syntax_uid=intern(syntax),
+        layout=_layout(**fields["layout"]),
         attributes={
-            tag: Element(tag, vr, bytes.fromhex(value)) for tag, vr, value in fields["attributes"]
+            tag: (_shared_element if len(digits) <= _SHARED_DIGITS else _element)(tag, vr, digits)
+            for tag, vr, digits in fields["attributes"]
         },
-        pixels=None if fields["pixels"] is None else PixelFormat(**fields["pixels"]),
+        pixels=None if pixels is None else _pixels(**pixels),
         frames=FrameIndex.from_bytes(frames) if frames else None,
         lossy=fields["lossy"],
         warnings=tuple(fields["warnings"]),
     )
+
+
+def _element(tag: int, vr: str, digits: str) -> Element:
+    return Element(tag, intern(vr), bytes.fromhex(digits))
+
+
+_shared_element = lru_cache(_SHARED)(_element)
+_layout = lru_cache(1000)(Layout)
+_pixels = lru_cache(1000)(PixelFormat)

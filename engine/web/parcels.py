@@ -100,6 +100,7 @@ class ParcelSource:
             limit_bytes=_KEPT_BYTES, weigh=lambda kept: kept.weight_bytes
         )
         self._making: dict[str, asyncio.Task[Parcel]] = {}
+        self._listing_now: dict[Scope, asyncio.Task[_Listing]] = {}
         self._digests: BoundedCache[str, str] = BoundedCache(
             limit_bytes=_DIGESTS_KEPT, weigh=lambda _: 1
         )
@@ -153,10 +154,24 @@ class ParcelSource:
 
     async def _listing(self, scope: Scope) -> _Listing:
         """The instances of `scope`, looked up again when that was a while ago."""
-        begun_s = time.monotonic()
         kept = self._listings.get(scope)
-        if kept is not None and begun_s < kept.until_s:
+        if kept is not None and time.monotonic() < kept.until_s:
             return kept
+        # Many connections ask at once, and a listing of thousands takes megabytes.
+        listing = self._listing_now.get(scope)
+        if listing is None:
+            listing = asyncio.create_task(self._listed(scope))
+            self._listing_now[scope] = listing
+            listing.add_done_callback(lambda done: self._was_listed(scope, done))
+        return await asyncio.shield(listing)
+
+    def _was_listed(self, scope: Scope, listing: asyncio.Task[_Listing]) -> None:
+        del self._listing_now[scope]
+        if not listing.cancelled() and listing.exception() is None:
+            self._listings.put(scope, listing.result())
+
+    async def _listed(self, scope: Scope) -> _Listing:
+        begun_s = time.monotonic()
         if scope.instance is not None:
             entries = [await self._holdings.entry(scope.study, scope.series or "", scope.instance)]
         else:
@@ -164,9 +179,7 @@ class ParcelSource:
         now_s = time.monotonic()
         cuts = cut_into_parcels([entry.stamp.size_bytes for entry in entries])
         fresh_s = max(_FRESH_S, 20 * (now_s - begun_s))
-        listing = _Listing(tuple(entries), tuple(cuts), now_s + fresh_s)
-        self._listings.put(scope, listing)
-        return listing
+        return _Listing(tuple(entries), tuple(cuts), now_s + fresh_s)
 
     def _is_whole(self, files: Mapping[str, FileStamp | None]) -> bool:
         """Whether every one of them is still there as it was. Blocks."""
