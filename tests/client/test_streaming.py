@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from mersey.codecs.errors import IntegrityError, ResourceError, TransferError, UsageError
+from mersey.codecs.errors import MerseyError, ResourceError, TransferError, UsageError
 from mersey.engine.client.connections import Backoff
 from mersey.engine.client.link import Link
 from mersey.engine.client.link_profile import Direction, LinkProfile, Places
@@ -149,7 +149,7 @@ def test_a_byte_that_is_another_on_the_way_is_read_again(served, share) -> None:
 
 def test_a_link_that_damages_everything_is_given_up(served) -> None:
     profile = LinkProfile(down=Direction(flips=Places(every=150)))
-    with pytest.raises((IntegrityError, TransferError)):
+    with pytest.raises(MerseyError):  # which, depends on where a head is hit
         asyncio.run(taken_through(served.url, profile))
 
 
