@@ -20,7 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from footprint import Footprint
 
-__all__ = ["Contender", "Measured", "Row", "compare", "cpu_seconds"]
+__all__ = ["Contender", "Measured", "Row", "await_idle", "compare", "cpu_seconds"]
+
+_QUIET_S = 2.75
+_IDLE_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,21 @@ def cpu_seconds(process_id: int) -> float:
             continue
         total += times.user + times.system + times.children_user + times.children_system
     return total
+
+
+def await_idle(process_ids: Sequence[int], *, patience_s: float = 30.0) -> None:
+    """Wait until these process trees do nothing: what one does after its trial is not another's.
+
+    Mersey makes renditions once nothing was stored for two seconds.
+    """
+    deadline = time.monotonic() + patience_s
+    quiet_since, before = time.monotonic(), sum(map(cpu_seconds, process_ids))
+    while time.monotonic() < min(deadline, quiet_since + _QUIET_S):
+        time.sleep(0.25)
+        now = sum(map(cpu_seconds, process_ids))
+        if now - before > _IDLE_SHARE * 0.25:
+            quiet_since = time.monotonic()
+        before = now
 
 
 def compare(

@@ -15,7 +15,7 @@ import pydicom
 from client import download, get, latency, post_files, stow
 from data import Data, uids_of
 from disk import disk_limit, settle
-from measure import Contender, Row, compare
+from measure import Contender, Row, await_idle, compare
 from servers import Mersey, Nginx, Orthanc, Server
 
 __all__ = ["query_rows", "retrieve_rows", "stow_rows"]
@@ -77,6 +77,7 @@ def stow_rows(data: Data, work: Path) -> Iterator[Row]:
                 def trial() -> float:
                     fresh = data.fresh(paths, f"stow-{next(counter)}")
                     settle()
+                    await_idle([mersey.process_id, orthanc.process_id])
                     started = time.perf_counter()
                     send(server, fresh)
                     seconds = time.perf_counter() - started
