@@ -63,7 +63,9 @@ def study(files: LongFiles, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def bench_pull_over_loopback(benchmark: Any, study: TransferStudy, tmp_path: Path) -> None:
     """As stored, digests verified and files durable, beside curl -o of the same bytes."""
     with ExitStack() as stack:
-        served = stack.enter_context(Served(study.folder, tmp_path / "store"))
+        # Renditions that nobody asked for would be made meanwhile, beside curl and beside the pull.
+        store = tmp_path / "store"
+        served = stack.enter_context(Served(study.folder, store, "--no-prebuild"))
         url = _url(served, study)
         first = _pull(url, tmp_path / "to", study, "--wire", "as-stored")
         curl = _curl_from_nginx(stack, study, tmp_path)

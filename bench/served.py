@@ -23,10 +23,10 @@ _GROWTH_BYTES = 1 << 20
 class Served:
     """Serves `folder`; `get` asks over one connection that is kept open."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
+    def __init__(self, folder: Path, store: Path, *options: str) -> None:
         command = [str(Path(sys.executable).with_name("mersey")), "serve", str(folder)]
         self.process = subprocess.Popen(
-            [*command, "--store", str(store), "--port", "0"],
+            [*command, "--store", str(store), "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
