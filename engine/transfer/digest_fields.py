@@ -7,7 +7,6 @@ Pure: takes and gives the text of header fields, which are dictionaries of struc
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 
 from ...codecs.errors import FormatError
@@ -51,7 +50,7 @@ def sha256_of(field: str | None) -> bytes | None:
             found = _GIVEN.fullmatch(part)
             try:
                 digest = base64.b64decode(found[1], validate=True) if found else b""
-            except binascii.Error:
+            except ValueError:
                 digest = b""
             if len(digest) != _SHA256_BYTES:
                 raise FormatError("a digest field holds a SHA-256 that is none")

@@ -8,7 +8,6 @@ https://tus.io/protocols/resumable-upload, version 1.0.0
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -95,7 +94,7 @@ def parse_metadata(field: str) -> Mapping[str, str]:
             raise UsageError("Upload-Metadata has an empty key, or one key twice")
         try:
             found[key] = base64.b64decode(value.strip(), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # of either decoding, or of what is not even ASCII
             raise UsageError("Upload-Metadata has a value that is no UTF-8 in Base64") from None
     return found
 
@@ -114,7 +113,7 @@ def parse_checksum(field: str) -> Checksum:
         raise UsageError(f"Upload-Checksum with another algorithm than {format_algorithms()}")
     try:
         digest = base64.b64decode(value.strip()[:128], validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise UsageError("Upload-Checksum is no Base64") from None
     if len(digest) != length_bytes:
         raise UsageError(f"Upload-Checksum of {len(digest)} bytes, expected {length_bytes}")

@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mersey.codecs.errors import UsageError
 from mersey.engine.transfer.resumable_upload import (
@@ -70,6 +70,8 @@ def test_an_integer_is_one_or_is_ignored(field: str | None, value: int | None) -
 
 
 @given(st.text(max_size=60))
+@example("0 \x80")
+@example("sha1 \x80")
 def test_no_field_breaks_the_readers(text: str) -> None:
     assert boolean_field(text) in (None, True, False)
     assert integer_field(text) is None or integer_field(text) >= 0

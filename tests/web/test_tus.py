@@ -303,6 +303,7 @@ def test_methods_may_hide_in_a_post(tus: Tus) -> None:
         ({"Upload_Defer_Length": "2"}, 400),
         ({"Upload_Length": str(MAX_BYTES + 1)}, 413),
         ({"Upload_Length": "5", "Upload_Metadata": "a,a"}, 400),
+        ({"Upload_Length": "5", "Upload_Metadata": "a \x80"}, 400),
         ({"Upload_Length": "5", "Upload_Metadata": metadata(filetype="text/html")}, 415),
         ({"Upload_Length": "5", "Upload_Concat": "none"}, 400),
         ({"Upload_Concat": "final;/uploads/" + "0" * 48}, 404),
