@@ -1,6 +1,7 @@
 # Every target sets itself up: a virtual environment in .venv, Mersey installed there as an
 # editable build, and the packages the target needs. PYTHON=/path/to/python chooses another
-# interpreter; JOBS=N how many tests run side by side.
+# interpreter; JOBS=N how many tests run side by side; MERSEY_EXPLORE=1 has property tests try
+# other examples than the last time.
 
 VENV := .venv
 IN := $(VENV)/bin

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED = _ROOT.parent / "shared" / "data"
@@ -15,6 +17,12 @@ sys.path.insert(0, str(_ROOT / "tools"))
 
 if TYPE_CHECKING:
     from sample_study import SampleStudy
+
+# The same examples in every run, so that a change is told by its own failures; with
+# MERSEY_EXPLORE=1 others in each.
+settings.register_profile("same", derandomize=True)
+if not os.environ.get("MERSEY_EXPLORE"):
+    settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
