@@ -141,5 +141,4 @@ def _look(path: Path) -> Instance:
 
 
 def _place(instance: Instance) -> tuple[int, str]:
-    number = instance.text(_INSTANCE_NUMBER)
-    return (int(number) if number.lstrip("+-").isdigit() else 0, instance.sop_instance_uid)
+    return instance.integer(_INSTANCE_NUMBER) or 0, instance.sop_instance_uid

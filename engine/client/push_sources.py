@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...codecs.errors import IntegrityError
 from ..archive.entry import Entry
 from ..archive.indexed_file import IndexedFile, index_files
 from ..runtime.importing import find_files
 from ..runtime.submission import submit
+from .push_report import PushReport
 
-__all__ = ["PushSources", "find_instances"]
+__all__ = ["PushSources", "find_instances", "with_files"]
 
 _INDEXED_AT_ONCE = 64
 _LIMIT_S = 600.0
@@ -66,6 +68,24 @@ async def find_instances(roots: Sequence[Path], *, executor: Executor) -> PushSo
     return _sources(found, unreadable)
 
 
+async def with_files(
+    entries: Sequence[Entry],
+    *,
+    locate: Callable[[Entry], Entry],
+    report: PushReport,
+    on_done: Callable[[int], None],
+) -> list[Entry]:
+    """Those of which `locate` gives a local file; the others fail in `report`, and are done."""
+    found = []
+    for entry in entries:
+        try:
+            found.append(await asyncio.to_thread(locate, entry))
+        except IntegrityError as error:
+            report.failed[entry.uids[2]] = error.message
+            on_done(entry.stamp.size_bytes)
+    return found
+
+
 def _in_groups(paths: Sequence[str]) -> list[tuple[str, list[str]]]:
     groups: list[tuple[str, list[str]]] = []
     for path in dict.fromkeys(map(os.path.abspath, paths)):
@@ -101,8 +121,7 @@ def _sources(found: Sequence[IndexedFile], unreadable: Sequence[tuple[str, str]]
 
 
 def _place(entry: Entry) -> tuple[int, str]:
-    text = entry.instance.text(_INSTANCE_NUMBER) or ""
-    return (int(text) if text.strip().lstrip("-").isdigit() else 0), entry.uids[2]
+    return entry.instance.integer(_INSTANCE_NUMBER) or 0, entry.uids[2]
 
 
 _INSTANCE_NUMBER = 0x00200013

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from mersey.codecs.errors import UsageError
 from mersey.engine import client
 from mersey.engine.client.address import Address
+from mersey.engine.client.push_sources import find_instances
 from mersey.engine.client.remote import Remote
+from pydicom import dcmread
 
 
 @pytest.fixture(params=["files", "server"])
@@ -47,6 +50,25 @@ def test_metadata_is_dicom_json_of_each_instance(where, served) -> None:
     with client.open_series(where) as series:
         found = [row["00080018"]["Value"][0] for row in series.metadata()]
     assert found == [f"1.2.7.{number + 1}" for number in range(len(served.samples))]
+
+
+@pytest.mark.parametrize("number", ["--5", "+-5", "\u00b2"])
+def test_a_number_that_is_none_does_not_keep_a_series_from_opening(
+    served, tmp_path, number
+) -> None:
+    for index, name in enumerate(("a.dcm", "b.dcm")):
+        dataset = dcmread(sorted(served.folder.glob("*.dcm"))[index])
+        dataset.SpecificCharacterSet = "ISO_IR 100"
+        dataset.add_new("InstanceNumber", "SH", number)
+        dataset.save_as(tmp_path / name)
+    with client.open_series(tmp_path) as series:
+        assert series.frame_count == 2
+
+    async def found() -> int:
+        with ThreadPoolExecutor(1) as executor:
+            return (await find_instances([tmp_path], executor=executor)).count
+
+    assert asyncio.run(found()) == 2
 
 
 @pytest.mark.parametrize("index", [-1, 7])
