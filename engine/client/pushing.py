@@ -15,7 +15,7 @@ from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...codecs.errors import IntegrityError, UnsupportedError, UsageError
+from ...codecs.errors import UnsupportedError, UsageError
 from ..archive.entry import Entry
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.worker_pool import WorkerPool
@@ -26,7 +26,7 @@ from .connections import Backoff, Connections
 from .parcel_sending import ParcelSender
 from .push_parcels import OutgoingParcel, pack_parcel, with_digests
 from .push_report import PushProgress, PushReport
-from .push_sources import PushSources, find_instances
+from .push_sources import PushSources, find_instances, with_files
 from .rates import RateLimit
 from .remote import Remote, RemoteSettings
 from .store_sending import StoreSender
@@ -287,7 +287,9 @@ class _Push:
 
     async def _pack(self, entries: Sequence[Entry], form: WireForm) -> OutgoingParcel | None:
         """A parcel of what of them can be read; None where nothing can."""
-        located = await self._located(entries)
+        located = await with_files(
+            entries, locate=self._locate, report=self._report, on_done=self._done
+        )
         if not located:
             return None
         self._number += 1
@@ -299,17 +301,6 @@ class _Push:
             budget=self._budget,
             jobs=self._pool.jobs,
         )
-
-    async def _located(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Those of which there is a local file; of the others it is told why not."""
-        found = []
-        for entry in entries:
-            try:
-                found.append(await asyncio.to_thread(self._locate, entry))
-            except IntegrityError as error:
-                self._report.failed[entry.uids[2]] = error.message
-                self._done(entry.stamp.size_bytes)
-        return found
 
     async def _chosen(self, sender: ParcelSender, forms: Sequence[str]) -> str:
         choice = WireChoice(cores=self._pool.jobs, offered=tuple(forms))

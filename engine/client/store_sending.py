@@ -17,6 +17,7 @@ from ...codecs.errors import FormatError, IntegrityError, TransferError
 from ..archive.entry import Entry, stamp_of
 from .connections import Connections
 from .push_report import PushReport
+from .push_sources import with_files
 from .rates import RateLimit
 from .remote import RefusedByPeerError, Remote, read_bounded
 from .store_answer import StoreAnswer
@@ -83,7 +84,9 @@ class StoreSender:
         self._on_done(sum(entry.stamp.size_bytes for entry in left))
 
     async def _send_group(self, wanted: Sequence[Entry]) -> None:
-        group = await self._located(wanted)
+        group = await with_files(
+            wanted, locate=self._locate, report=self._report, on_done=self._on_done
+        )
         if not group:
             return
         boundary = f"mersey-{secrets.token_hex(16)}"
@@ -119,16 +122,6 @@ class StoreSender:
                 raise TransferError(f"the archive answered {status}, and nothing more") from None
             answer = StoreAnswer(stored={entry.uids[2]: "" for entry in group})
         self._count(group, answer, all_stored=status == 200)
-
-    async def _located(self, entries: Sequence[Entry]) -> list[Entry]:
-        found = []
-        for entry in entries:
-            try:
-                found.append(await asyncio.to_thread(self._locate, entry))
-            except IntegrityError as error:
-                self._report.failed[entry.uids[2]] = error.message
-                self._on_done(entry.stamp.size_bytes)
-        return found
 
     async def _refused(self, group: Sequence[Entry], error: RefusedByPeerError) -> None:
         """A request that the archive does not want: one bad instance may be why."""
