@@ -73,6 +73,48 @@ def bench_ingest(benchmark: Any, files: LongFiles, tmp_path: Path, kind: str) ->
     )
 
 
+@pytest.mark.timeout(600)
+def bench_ingest_memory_of_a_4_gib_instance(
+    benchmark: Any, files: LongFiles, tmp_path: Path
+) -> None:
+    """One instance of 8,191 frames, alone in its request, against the same with one frame."""
+    peaks: dict[int, int] = {}
+
+    def store(frames: int) -> None:
+        path = files.enhanced_ct(frames)
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        with (
+            Served(tmp_path / "folder", tmp_path / f"store-{frames}", "--no-prebuild") as served,
+            path.open("rb") as file,
+        ):
+            served.settle()
+            with Footprint(served.process.pid) as footprint:
+                headers = {
+                    "Content-Type": "application/dicom",
+                    "Content-Length": str(path.stat().st_size),
+                }
+                served.connection.request("POST", "/dicom-web/studies", file, headers)
+                response = served.connection.getresponse()
+                assert response.status == 200, response.read()
+                response.read()
+            peaks[frames] = footprint.peak_bytes
+        (blob,) = (tmp_path / f"store-{frames}" / "blobs").glob("*/*")
+        with blob.open("rb") as kept, path.open("rb") as sent:
+            digests = {hashlib.file_digest(one, "sha256").hexdigest() for one in (kept, sent)}
+        assert digests == {blob.stem}
+        path.unlink()
+        blob.unlink()
+
+    store(1)
+    benchmark.pedantic(store, args=(8191,), rounds=1)
+    benchmark.extra_info.update(
+        {
+            "peak PSS MiB with one frame": round(peaks[1] / 2**20),
+            "added MiB by the one of 4 GiB": round((peaks[8191] - peaks[1]) / 2**20),
+        }
+    )
+
+
 class _Poster:
     """Sends a body, each thread over a connection of its own."""
 
