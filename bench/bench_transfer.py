@@ -145,7 +145,7 @@ def bench_memory_of_a_pull(benchmark: Any, files: LongFiles, tmp_path: Path, mib
 
 
 @pytest.mark.parametrize(
-    ("mbit", "rtt_ms", "slices"), [(100, 40, 300), (20, 80, 60)], ids=["100mbit", "20mbit"]
+    ("mbit", "rtt_ms", "slices"), [(100, 40, 300), (20, 80, 300)], ids=["100mbit", "20mbit"]
 )
 def bench_pull_over_a_slow_link(
     benchmark: Any, files: LongFiles, tmp_path: Path, mbit: int, rtt_ms: int, slices: int

@@ -42,7 +42,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> LongFiles:
 
 @pytest.fixture(autouse=True)
 def costs(benchmark: Any) -> Iterator[None]:
-    """CPU of all processes for each call, and for each GB where the benchmark tells MB/s."""
+    """CPU and memory of all processes; CPU for each GB where the benchmark tells MB/s."""
     found = watch(benchmark)
     yield
     if benchmark.stats is not None:
@@ -51,8 +51,9 @@ def costs(benchmark: Any) -> Iterator[None]:
 
 def _add_costs(benchmark: Any, found: Costs) -> None:
     cpu_s, median_s = found.median_cpu_s, benchmark.stats.stats.median
-    if cpu_s is None or not cpu_s:
+    if cpu_s is None:
         return
+    benchmark.extra_info["peak MiB with the benchmark"] = round(found.peak_bytes / 2**20)
     pixel_bytes = benchmark.extra_info.pop("pixel_bytes", None)
     if pixel_bytes:
         benchmark.extra_info["MB/s"] = round(pixel_bytes / 1e6 / median_s, 1)
@@ -60,7 +61,7 @@ def _add_costs(benchmark: Any, found: Costs) -> None:
     if speed:
         benchmark.extra_info["CPU s/GB"] = round(cpu_s / (speed * median_s / 1e3), 2)
     else:
-        benchmark.extra_info["CPU ms"] = round(cpu_s * 1e3, 3)
+        benchmark.extra_info["CPU ms"] = float(f"{cpu_s * 1e3:.3g}")
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

@@ -37,10 +37,14 @@ def pss_bytes(process_id: int) -> int:
 
 
 class Footprint:
-    """Watches a process tree while the block runs; `peak_bytes` is what it took at most."""
+    """Watches a process tree while the block runs; `peak_bytes` is what it took at most.
 
-    def __init__(self, process_id: int) -> None:
+    A block that ends within `after_s` is not watched at all.
+    """
+
+    def __init__(self, process_id: int, *, after_s: float = 0.0) -> None:
         self.peak_bytes = 0
+        self._after_s = after_s
         self._process_id = process_id
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -54,6 +58,8 @@ class Footprint:
         self._thread.join()
 
     def _watch(self) -> None:
+        if self._after_s and self._done.wait(self._after_s):
+            return
         while True:
             self.peak_bytes = max(self.peak_bytes, pss_bytes(self._process_id))
             if self._done.wait(_EVERY_S):
