@@ -42,6 +42,7 @@ def retrieve_rows(data: Data, work: Path) -> Iterator[Row]:
         ):
             orthanc.upload(paths)
             study = f"/studies/{uids_of(paths[0]).study}"
+            await_idle([mersey.process_id, orthanc.process_id])
 
             def of(server: Server, path: str, size: int = size) -> Contender:
                 def trial() -> None:
