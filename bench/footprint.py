@@ -7,6 +7,7 @@ what the machine gave. Sampled by a thread; the peak is what counts.
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,7 @@ import psutil
 __all__ = ["Footprint", "pss_bytes"]
 
 _EVERY_S = 0.05
+_SHARE = 0.01  # of a core, at most
 
 
 def pss_bytes(process_id: int) -> int:
@@ -61,6 +63,8 @@ class Footprint:
         if self._after_s and self._done.wait(self._after_s):
             return
         while True:
+            started = time.thread_time()
             self.peak_bytes = max(self.peak_bytes, pss_bytes(self._process_id))
-            if self._done.wait(_EVERY_S):
+            # The kernel walks every page for it: where there are many, it is asked less often.
+            if self._done.wait(max(_EVERY_S, (time.thread_time() - started) / _SHARE)):
                 return
