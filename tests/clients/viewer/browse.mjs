@@ -12,6 +12,7 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 
 const STEP_MS = 90_000; // on a machine that has more to do
+const SETTLE_MS = 10_000;
 const plan = JSON.parse(await readFile(process.argv[2], 'utf8'));
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const tell = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -100,12 +101,13 @@ try {
     if (step.evaluate) results.push(await page.evaluate(step.evaluate));
     if (step.screenshot) await page.screenshot({ path: path.join(plan.results, step.screenshot) });
   }
+  await settled(requests);
   tell({
     event: 'done',
     browser: browser.version(),
     results,
     console: messages,
-    requests: [...requests.values()].filter(({ url }) => url),
+    requests: [...requests.values()].filter(({ url }) => url).map((found) => ({ got: {}, ...found })),
   });
 } catch (error) {
   tell({ event: 'failed', error: String(error), console: messages });
@@ -119,7 +121,7 @@ try {
 /** Note each request to the DICOMweb service with the fields that were really sent and got. */
 async function watch(session, requests) {
   const entry = (id) => {
-    if (!requests.has(id)) requests.set(id, { sent: {}, got: {} });
+    if (!requests.has(id)) requests.set(id, { sent: {} });
     return requests.get(id);
   };
   const lowered = (headers) =>
@@ -136,21 +138,33 @@ async function watch(session, requests) {
   session.on('Network.requestWillBeSentExtraInfo', ({ requestId, headers }) => {
     if (!dropped.has(requestId)) entry(requestId).sent = lowered(headers);
   });
-  session.on('Network.responseReceived', ({ requestId, response }) => {
+  session.on('Network.responseReceived', ({ requestId, response, hasExtraInfo }) => {
     if (dropped.has(requestId)) return;
     const found = entry(requestId);
     found.fromDiskCache = response.fromDiskCache;
+    found.awaited = hasExtraInfo && !('got' in found);
     found.status ??= response.status;
+    found.got ??= lowered(response.headers);
   });
   session.on('Network.responseReceivedExtraInfo', ({ requestId, headers, statusCode }) => {
     if (!dropped.has(requestId)) {
-      Object.assign(entry(requestId), { got: lowered(headers), status: statusCode });
+      const answer = { got: lowered(headers), status: statusCode, awaited: false };
+      Object.assign(entry(requestId), answer);
     }
   });
   session.on('Network.loadingFailed', ({ requestId, errorText }) => {
     if (!dropped.has(requestId)) entry(requestId).failed = errorText;
   });
   await session.send('Network.enable');
+}
+
+/** Chromium tells what it did later than the page has it: wait for the fields of every answer. */
+async function settled(requests) {
+  const open = ({ url, got, awaited, failed }) => url && !failed && (!got || awaited);
+  const end = Date.now() + SETTLE_MS;
+  while ([...requests.values()].some(open) && Date.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 /** Make the wire as slow as that from now on. */
