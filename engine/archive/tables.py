@@ -29,6 +29,7 @@ from sqlalchemy.types import TypeDecorator
 __all__ = [
     "NO_NUMBER",
     "SCHEMA_VERSION",
+    "commitments",
     "files",
     "instances",
     "name_words",
@@ -191,3 +192,13 @@ files = Table(
 
 `scope` says whose scan: servers that share a catalogue each forget only their own files.
 """
+
+commitments = Table(
+    "commitments",
+    schema,
+    Column("transaction_uid", _UID, primary_key=True),
+    Column("asked", BigInteger, nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+)
+"""What storage commitment requests came to, compressed; `asked` is in ns since 1970."""

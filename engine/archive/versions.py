@@ -18,7 +18,7 @@ from sqlalchemy import Connection, inspect, select, text
 from ...codecs.errors import IntegrityError, ResourceError, UsageError
 from .database import Database
 from .record import RECORD_VERSION
-from .tables import SCHEMA_VERSION, schema, versions
+from .tables import SCHEMA_VERSION, commitments, schema, versions
 
 __all__ = ["VERSION", "create_tables", "prepare_file"]
 
@@ -55,6 +55,8 @@ def create_tables(
         connection.execute(
             versions.insert().values(version=VERSION, to_be_rebuilt=with_blobs or found is not None)
         )
+    else:
+        commitments.create(connection, checkfirst=True)  # younger than the version
 
 
 def _version_in(connection: Connection) -> int | None:

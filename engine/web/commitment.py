@@ -1,24 +1,25 @@
 """Storage Commitment: whether named instances are safe here (PS3.18 chapter 13, PS3.4 Annex J).
 
 An instance is committed if the catalogue knows it, with that SOP Class, and its blob or its file
-is there. That is looked up while the client waits, so the answer to POST is final; the answers
-of the last transactions are kept in memory for GET.
+is there. That is looked up while the client waits, so the answer to POST is final. For GET it is
+kept in the catalogue: any server that shares that gives it, and one that was started anew.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from ...codecs.errors import UsageError
+from ...codecs.errors import MerseyError, UsageError
 from ..archive.blobs import BlobStore
-from ..archive.bounded_cache import BoundedCache
 from ..archive.catalogue import Catalogue
+from ..archive.commitment_answers import CommitmentAnswers
 from ..archive.entry import Entry, is_uid
 from .holdings import is_current, require_uid
 from .status import Reason, RefusedError, commitment_status
@@ -27,12 +28,12 @@ __all__ = ["Commitments"]
 
 _MAX_BODY_BYTES = 64 << 20
 _MAX_INSTANCES = 100_000
-_KEPT_BYTES = 32 << 20
 
 _NO_SUCH_INSTANCE = 0x0112
 _CLASS_CONFLICT = 0x0119
 _FAILURE = 0x0110
 _SOP_CLASS, _SOP_INSTANCE = "00081150", "00081155"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Commitments:
     def __init__(self, catalogue: Catalogue, blobs: BlobStore) -> None:
         self._catalogue = catalogue
         self._blobs = blobs
-        self._answers: BoundedCache[str, bytes] = BoundedCache(limit_bytes=_KEPT_BYTES, weigh=len)
+        self._answers = CommitmentAnswers(catalogue.database)
 
     async def request(self, request: Request, transaction_uid: str) -> Response:
         """``POST /commitment-requests/{uid}``: look, and answer at once."""
@@ -58,13 +59,16 @@ class Commitments:
             return Response(status_code=400)  # nobody is there to read it
         found = await asyncio.to_thread(self._look, asked)
         answer = json.dumps(found, separators=(",", ":")).encode()
-        self._answers.put(transaction_uid, answer)
+        try:
+            await asyncio.to_thread(self._answers.keep, transaction_uid, answer)
+        except MerseyError as error:  # it is no less true
+            _log.warning("the answer to a commitment request is not kept: %s", error)
         return _response(answer)
 
     async def result(self, transaction_uid: str) -> Response:
         """``GET /commitment-requests/{uid}``: the answer again, as long as it is kept."""
         require_uid(transaction_uid)
-        answer = self._answers.get(transaction_uid)
+        answer = await asyncio.to_thread(self._answers.find, transaction_uid)
         if answer is None:
             raise RefusedError("no such transaction", reason=Reason.NOT_FOUND)
         return _response(answer)

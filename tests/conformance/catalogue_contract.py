@@ -20,6 +20,7 @@ import pytest
 from made_instances import make_instance, make_stored
 from mersey.engine.archive.blobs import COMPRESSED
 from mersey.engine.archive.catalogue import Catalogue
+from mersey.engine.archive.commitment_answers import CommitmentAnswers
 from mersey.engine.archive.entry import stamp_of
 from mersey.engine.archive.indexed_file import IndexedFile
 from mersey.engine.archive.levels import Level
@@ -367,6 +368,32 @@ class CatalogueContract:
                 tag: metadata[tag] if tag in tags else None for tag in metadata
             }
             assert last.instance_uids == ("1.2", "1.2.1", "1.2.1.1")
+
+    def test_what_a_commitment_came_to_is_told_by_every_server_while_it_is_kept(
+        self, opened
+    ) -> None:
+        now_s = [1e9]
+        here, there = (
+            CommitmentAnswers(
+                opened().database, most_kept=3, kept_bytes=10_000, clock=lambda: now_s[0]
+            )
+            for _ in range(2)
+        )
+        here.keep("1.2.1", b"first")
+        there.keep("1.2.1", b"second")
+        assert here.find("1.2.1") == there.find("1.2.1") == b"second"
+        assert here.find("1.2.2") is None
+        for number in (2, 3, 4):
+            now_s[0] += 1
+            here.keep(f"1.2.{number}", b"%d" % number)
+        assert [there.find(f"1.2.{n}") for n in (1, 2, 3, 4)] == [None, b"2", b"3", b"4"]
+        now_s[0] += 1
+        there.keep("1.2.5", random.Random(5).randbytes(9_999))  # does not fit, nor leaves room
+        assert [here.find(f"1.2.{n}") for n in (2, 3, 4, 5)] == [None] * 4
+        here.keep("1.2.6", b"6")
+        now_s[0] += 31 * 86400
+        there.keep("1.2.7", b"7")
+        assert [here.find(f"1.2.{n}") for n in (6, 7)] == [None, b"7"]
 
     def test_two_that_store_the_same_at_once_come_to_one_result(self, opened) -> None:
         catalogues = [opened() for _ in range(4)]
