@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .encoding import Encoding
-from .json_values import ASCII
+from .json_surroundings import Surroundings
+from .json_values import ASCII, value_text
+from .tags import PIXEL_DATA_TAGS, SPECIFIC_CHARACTER_SET
+from .value_representations import IS_LONG_FORM
 
 __all__ = [
     "BULK_PREFIX",
     "INLINE_BYTES",
     "bulk_member",
     "charsets_of",
+    "element_member",
+    "empty_member",
     "item_encoding",
     "object_text",
     "sequence_member",
@@ -23,6 +28,7 @@ BULK_PREFIX = "mersey-bulk:"
 INLINE_BYTES = 1024
 """Longer binary values are bulk data."""
 
+_KNOWN_VRS = frozenset(vr.decode("ascii") for vr in IS_LONG_FORM)
 _PLAIN_CHARSETS = {
     b"": ASCII,
     b"ISO_IR 6": ASCII,
@@ -40,9 +46,29 @@ def bulk_member(tag: int, vr: str, place: str) -> str:
     return f'"{tag:08X}":{{"vr":"{vr}","BulkDataURI":"{BULK_PREFIX}{place}{tag:08X}"}}'
 
 
+def empty_member(tag: int, vr: str) -> str:
+    return f'"{tag:08X}":{{"vr":"{vr}"}}'
+
+
+def element_member(tag: int, vr: str, value: bytes, around: Surroundings, place: str) -> str:
+    """The member of an element that is no sequence.
+
+    `place` is the path of items to it; "" is the top level, whose Pixel Data are bulk data
+    however short.
+    """
+    if tag in PIXEL_DATA_TAGS and not place:
+        return bulk_member(tag, vr, place)
+    if vr not in _KNOWN_VRS:
+        return empty_member(tag, "UN")
+    charset = ASCII if tag == SPECIFIC_CHARACTER_SET else around.charset
+    little_endian = around.encoding.little_endian
+    text = value_text(tag, vr, value, charset=charset, little_endian=little_endian)
+    return f'"{tag:08X}":{text}'
+
+
 def sequence_member(tag: int, items: list[str]) -> str:
     if not items:
-        return f'"{tag:08X}":{{"vr":"SQ"}}'
+        return empty_member(tag, "SQ")
     return f'"{tag:08X}":{{"vr":"SQ","Value":[{",".join(items)}]}}'
 
 
