@@ -1,7 +1,8 @@
 """One upload, open to be appended to: its bytes, and what of them is durable.
 
 An upload is a folder: `plan` (what was said when it began), `data`, `journal` and, once it is
-complete and stored, `result`. The journal is locked for as long as somebody has it open.
+complete and stored, `result`. The journal is locked for as long as somebody has it open, in
+whichever process; `wanted` lies there while another waits for that.
 """
 
 from __future__ import annotations
@@ -18,9 +19,18 @@ from .receiving import no_space
 from .upload_journal import JournalState, note, replay
 from .upload_plan import UploadError, UploadResult
 
-__all__ = ["DATA", "JOURNAL", "PLAN", "RESULT", "UploadFile", "publish", "upload_failure"]
+__all__ = [
+    "DATA",
+    "JOURNAL",
+    "PLAN",
+    "RESULT",
+    "WANTED",
+    "UploadFile",
+    "publish",
+    "upload_failure",
+]
 
-PLAN, DATA, JOURNAL, RESULT = "plan", "data", "journal", "result"
+PLAN, DATA, JOURNAL, RESULT, WANTED = "plan", "data", "journal", "result", "wanted"
 
 _WRITE_BACK_BYTES = 4 << 20
 
@@ -197,6 +207,7 @@ class UploadFile:
             # Removed between open and lock.
             if not os.fstat(self._journal).st_nlink:
                 raise UploadError("no such upload", fault="unknown")
+            (self.folder / WANTED).unlink(missing_ok=True)
             self._state: JournalState = replay(self._journal)
             os.ftruncate(self._journal, self._state.whole_bytes)
             if self._state.is_void:

@@ -20,7 +20,16 @@ from pathlib import Path
 
 from ...codecs.errors import MerseyError, ResourceError
 from .part_file import sync_folder
-from .upload_file import DATA, JOURNAL, PLAN, RESULT, UploadFile, publish, upload_failure
+from .upload_file import (
+    DATA,
+    JOURNAL,
+    PLAN,
+    RESULT,
+    WANTED,
+    UploadFile,
+    publish,
+    upload_failure,
+)
 from .upload_journal import replay
 from .upload_plan import UploadError, UploadPlan, UploadResult, UploadState
 
@@ -138,6 +147,24 @@ class Uploads:
         """
         has_data = self.state(name).plan.concat != "final"
         return UploadFile(self._folder(name), max_bytes=self.max_bytes, has_data=has_data)
+
+    def claim(self, name: str) -> bool:
+        """Whether nobody appends to an upload; whoever does is asked to end, in any process.
+
+        Raises
+        ------
+        UploadError
+            It is unknown or gone.
+        """
+        if self.state(name).is_complete or self._is_idle(name):
+            return True
+        with suppress(OSError):
+            (self._folder(name) / WANTED).touch()
+        return False
+
+    def is_wanted(self, name: str) -> bool:
+        """Whether another process waits for whoever appends to an upload to end."""
+        return (self._folder(name) / WANTED).exists()
 
     def sources(self, state: UploadState) -> tuple[Path, ...]:
         """The files that hold the bytes of an upload, one after the other.

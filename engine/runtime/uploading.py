@@ -2,7 +2,8 @@
 
 What a client sends goes to the disk as it comes, in threads. Where it breaks off, what came is
 kept. A client that asks for the offset while an append goes on has lost that connection and does
-not know of ours: the append is ended, so that the offset holds.
+not know of ours: the append is ended, so that the offset holds. It may go on in another process
+that has the same store: whoever wants an upload says so in its folder, and is heeded.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from .upload_receiving import Append, Buffer, Receiver, in_thread, to_its_end
 __all__ = ["Finish", "Finished", "Uploading"]
 
 _COLLECT_EVERY_S = 600.0
+_HEED_EVERY_S = 0.5
+_CLAIM_EVERY_S = 0.1
+_CLAIMS = 100
+"""Whoever has not ended by then is waiting for a disk: the offset may grow once more."""
 _READ_BYTES = 1 << 20
 
 
@@ -52,12 +57,15 @@ class Uploading:
     async def run(self) -> None:
         """Store what was complete when a server ended, and remove what expires, until cancelled.
 
+        Whichever of several servers of a store looks first takes it up.
+
         What is being stored then is stored again by the next one.
         """
         try:
             async with asyncio.TaskGroup() as self._group:
-                self._group.create_task(self._take_up())
+                self._group.create_task(self._heed_others())
                 while True:
+                    self._group.create_task(self._take_up())
                     with suppress(MerseyError, OSError):
                         await asyncio.to_thread(self.uploads.collect)
                     await asyncio.sleep(_COLLECT_EVERY_S)
@@ -210,6 +218,20 @@ class Uploading:
         for append in list(self._arrived.get(name, ())):
             append.stop()
             await append.ended.wait()
+        # The connection that the client lost may have been to another process.
+        for _ in range(_CLAIMS):
+            if await asyncio.to_thread(self.uploads.claim, name):
+                return
+            await asyncio.sleep(_CLAIM_EVERY_S)
+
+    async def _heed_others(self) -> None:
+        """End appends to what other processes want."""
+        while True:
+            await asyncio.sleep(_HEED_EVERY_S)
+            for name in list(self._appending):
+                if await asyncio.to_thread(self.uploads.is_wanted, name):
+                    for append in self._arrived.get(name, ()):
+                        append.stop()
 
     def _refuse_early(self, upload: UploadFile, content_bytes: int) -> None:
         end = upload.offset_bytes + content_bytes

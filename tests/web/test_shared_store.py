@@ -1,0 +1,143 @@
+"""Two servers of one store, behind whatever sends a client now to one and now to the other."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from .uploading import Reply, Wire, raw_file, stored_uids
+
+_STREAM = "application/offset+octet-stream"
+_PARTIAL = "application/partial-upload"
+
+
+class Peer(Wire):
+    """One of the two."""
+
+    def tus(self, method: str, path: str, body: bytes | None = None, **fields: str) -> Reply:
+        return self.ask(method, path, body, Tus_Resumable="1.0.0", **fields)
+
+    def create(self, length: int) -> str:
+        reply = self.tus("POST", "/uploads", Upload_Length=str(length))
+        assert reply.status == 201
+        return reply.name
+
+    def patch(self, path: str, offset: int, body: bytes, **fields: str) -> Reply:
+        said = {"Upload_Offset": str(offset), "Content_Type": _STREAM} | fields
+        return self.tus("PATCH", path, body, **said)
+
+    def holds(self, url: str) -> bytes:
+        answer = self.ask("GET", f"/dicom-web{url}", Accept="application/dicom")
+        assert answer.status == 200
+        return answer.body
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def peers(run_server, store: Path, tmp_path_factory) -> Iterator[tuple[Peer, Peer]]:
+    empty = tmp_path_factory.mktemp("empty")
+    with run_server(empty, store) as one, run_server(empty, store) as other:
+        yield Peer(one.address), Peer(other.address)
+
+
+def arrived_bytes(store: Path, name: str) -> int:
+    """How much of an upload a server has taken from a connection that goes on."""
+    return (store / "uploads" / name.rpartition("/")[2] / "data").stat().st_size
+
+
+def url_of(uid: str) -> str:
+    return f"/studies/1.2.3/series/1.2.3.1/instances/{uid}"
+
+
+def test_an_upload_goes_on_at_whichever_server_is_asked(peers: tuple[Peer, Peer]) -> None:
+    data, name = raw_file("1.2.3.9.1", size_bytes=90_000), ""
+    for turn, start in enumerate(range(0, len(data), 20_000)):
+        here, there = peers if turn % 2 else peers[::-1]
+        name = name or here.create(len(data))
+        assert there.tus("HEAD", name).offset == start
+        reply = here.patch(name, start, data[start : start + 20_000])
+        assert (reply.status, reply.offset) == (204, min(start + 20_000, len(data)))
+        assert there.patch(name, start, data[start : start + 20_000]).status == 409
+    for peer in peers:
+        assert stored_uids(peer.ask("GET", name)) == ["1.2.3.9.1"]
+        assert peer.holds(url_of("1.2.3.9.1"))[128:] == data[128:]
+
+
+def test_of_two_that_append_at_two_servers_the_second_is_refused(
+    peers: tuple[Peer, Peer], store: Path, wait_until
+) -> None:
+    here, there = peers
+    data = raw_file("1.2.3.9.2", size_bytes=9_000_000)
+    name = here.create(len(data))
+    fields = {"Tus_Resumable": "1.0.0", "Upload_Offset": "0", "Content_Type": _STREAM}
+    with here.begun("PATCH", name, data[:5_000_000], length_bytes=len(data), **fields) as link:
+        wait_until(lambda: arrived_bytes(store, name) > 0)
+        assert there.patch(name, 0, data[:100]).status == 423
+        link.sendall(data[5_000_000:])
+        with http.client.HTTPResponse(link) as response:
+            response.begin()
+            assert response.status == 204
+    assert there.tus("HEAD", name).offset == len(data)
+    assert there.holds(url_of("1.2.3.9.2"))[128:] == data[128:]
+
+
+@pytest.mark.parametrize("protocol", ["tus", "ietf"])
+def test_who_asks_how_far_it_is_ends_an_append_at_the_other_server(
+    peers: tuple[Peer, Peer], store: Path, wait_until, protocol: str
+) -> None:
+    here, there = peers
+    uid = "1.2.3.9.3" if protocol == "tus" else "1.2.3.9.4"
+    data, sent, told = raw_file(uid, size_bytes=9_000_000), 5_000_000, list[int]()
+    fields = {"Upload_Offset": "0", "Upload_Length": str(len(data))}
+    if protocol == "tus":
+        name = here.create(len(data))
+        fields = {"Upload_Offset": "0", "Tus_Resumable": "1.0.0", "Content_Type": _STREAM}
+        rest = {"Tus_Resumable": "1.0.0", "Content_Type": _STREAM}
+    else:
+        begun = here.ask(
+            "POST",
+            "/dicom-web/studies",
+            b"",
+            Content_Type="application/dicom",
+            Upload_Complete="?0",
+            Upload_Length=str(len(data)),
+        )
+        assert begun.status == 201
+        name = begun.name
+        rest = {"Upload_Complete": "?1", "Content_Type": _PARTIAL}
+        fields |= rest
+    with here.begun("PATCH", name, data[:sent], length_bytes=len(data), **fields):
+        wait_until(lambda: arrived_bytes(store, name) > 0)
+
+        def resumed() -> bool:
+            told.append(there.ask("HEAD", name, **rest).offset)
+            said = {"Upload_Offset": str(told[-1]), **rest}
+            with suppress(ConnectionError):  # refused before all of it had left
+                return there.ask("PATCH", name, data[told[-1] :], **said).status in (200, 204)
+            return False
+
+        wait_until(resumed)  # the client has lost the other connection, and tells nobody
+    assert told[-1] > 0
+    assert there.holds(url_of(uid))[128:] == data[128:]
+
+
+def test_what_a_commitment_request_came_to_is_told_by_both(peers: tuple[Peer, Peer]) -> None:
+    item = {
+        "00081150": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.66"]},
+        "00081155": {"vr": "UI", "Value": ["1.2.3.9.1"]},
+    }
+    lost = item | {"00081155": {"vr": "UI", "Value": ["1.2.3.9.99"]}}
+    asked = json.dumps({"00081199": {"vr": "SQ", "Value": [item, lost]}}).encode()
+    path = "/dicom-web/commitment-requests/2.25.7"
+    answers = [peers[0].ask("POST", path, asked, Content_Type="application/dicom+json")]
+    answers += [peer.ask("GET", path) for peer in peers]
+    assert {(one.status, one.body) for one in answers} == {(202, answers[0].body)}
