@@ -29,7 +29,7 @@ from ..archive.entry import Entry, stamp_of
 from ..archive.renditions import Rendition
 from ..dicom.frame_index import Frame, FrameIndex
 from ..dicom.instance import Instance
-from ..transfer.body import FileSlice, FileStamp, Segment
+from ..transfer.body import FileSlice, FileStamp, Segment, segment_bytes
 from ..transfer.manifest import WireForm
 from ..transfer.wire_form import Opening
 from .byte_budget import ByteBudget
@@ -60,10 +60,7 @@ class Packed:
     @property
     def length_bytes(self) -> int:
         """How many bytes travel."""
-        return sum(
-            len(segment) if isinstance(segment, bytes) else segment.length_bytes
-            for segment in self.segments
-        )
+        return sum(map(segment_bytes, self.segments))
 
 
 def packs_as_codestreams(instance: Instance) -> bool:

@@ -14,7 +14,7 @@ from typing import Self
 
 from ...codecs.errors import UsageError
 
-__all__ = ["BlobSlice", "Body", "FileSlice", "FileStamp", "Segment"]
+__all__ = ["BlobSlice", "Body", "FileSlice", "FileStamp", "Segment", "segment_bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class Body:
     @classmethod
     def of(cls, segments: Iterable[Segment], *, etag: str) -> Self:
         """The Body of `segments` in order; empty ones are dropped."""
-        parts = tuple(segment for segment in segments if _length(segment))
-        ends = tuple(accumulate(_length(segment) for segment in parts))
+        parts = tuple(segment for segment in segments if segment_bytes(segment))
+        ends = tuple(accumulate(segment_bytes(segment) for segment in parts))
         return cls(parts, ends, etag, 0, ends[-1] if ends else 0)
 
     @property
@@ -92,19 +92,20 @@ class Body:
         index = bisect_right(self.ends, at)
         while at < self.stop:
             segment, end = self.parts[index], self.ends[index]
-            begin = end - _length(segment)
+            begin = end - segment_bytes(segment)
             upto = min(end, self.stop)
             yield _trim(segment, at - begin, upto - begin)
             at = upto
             index += 1
 
 
-def _length(segment: Segment) -> int:
+def segment_bytes(segment: Segment) -> int:
+    """How many bytes `segment` stands for."""
     return len(segment) if isinstance(segment, bytes) else segment.length_bytes
 
 
 def _trim(segment: Segment, start: int, stop: int) -> Segment:
-    if start == 0 and stop == _length(segment):
+    if start == 0 and stop == segment_bytes(segment):
         return segment
     if isinstance(segment, bytes):
         return segment[start:stop]

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .body import Body, Segment
+from .body import Body, Segment, segment_bytes
 
 __all__ = ["Part", "boundary_of", "multipart_related"]
 
@@ -29,10 +29,7 @@ class Part:
 
     @property
     def length_bytes(self) -> int:
-        return sum(
-            len(segment) if isinstance(segment, bytes) else segment.length_bytes
-            for segment in self.segments
-        )
+        return sum(map(segment_bytes, self.segments))
 
 
 def boundary_of(etag: str) -> str:

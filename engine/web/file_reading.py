@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Iterable
 from ...codecs.errors import IntegrityError
 from ...codecs.pixels import Buffer
 from ..archive.blobs import BlobStore
-from ..transfer.body import BlobSlice, Body, FileSlice, Segment
+from ..transfer.body import BlobSlice, Body, FileSlice, Segment, segment_bytes
 from .open_file import OpenFile
 from .status import Reason, RefusedError
 
@@ -48,7 +48,7 @@ async def pieces(body: Body, *, blobs: BlobStore | None = None) -> AsyncGenerato
                     yield blob_piece
                 piece.passed(segment.length_bytes)
                 continue
-            position, length = 0, _length(segment)
+            position, length = 0, segment_bytes(segment)
             while position < length:
                 count = min(piece.room, length - position)
                 into = piece.part(count)
@@ -98,10 +98,6 @@ class _Piece:
     def _start(self) -> None:
         self.filled = 0
         self._data = bytearray(min(PIECE_BYTES, self._left_bytes))
-
-
-def _length(segment: bytes | FileSlice) -> int:
-    return len(segment) if isinstance(segment, bytes) else segment.length_bytes
 
 
 async def read_whole(body: Body, *, blobs: BlobStore | None = None) -> bytes:

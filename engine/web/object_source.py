@@ -7,17 +7,19 @@ over for the next.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from ...codecs.errors import UnsupportedError
 from ...codecs.syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS_RPCL
 from ..archive.entry import Entry
 from ..archive.part10_body import file_segments, is_served_whole, rewrite_explicit
 from ..archive.renditions import Rendition
-from ..transfer.body import FileSlice, Segment
-from .frame_forms import library_for, rendition_key_for
+from ..transfer.body import FileSlice, Segment, segment_bytes
+from .frame_forms import rendition_key_for
 from .frame_source import FrameSource
 from .holdings import reading
 from .negotiation import Choice, Source
@@ -45,10 +47,7 @@ class Made:
 
     @property
     def length_bytes(self) -> int:
-        return sum(
-            len(segment) if isinstance(segment, bytes) else segment.length_bytes
-            for segment in self.segments
-        )
+        return sum(map(segment_bytes, self.segments))
 
     @property
     def is_stored(self) -> bool:
@@ -68,11 +67,19 @@ class Made:
 
 
 def form_of(entry: Entry, choice: Choice) -> str:
-    """See `Made.form`; what is going to be made of `entry` has it already."""
-    library = ""
+    """See `Made.form`; what is going to be made of `entry` has it already.
+
+    What makes it is part of it, with the version: an entity tag may outlive both.
+    """
+    maker = ""
     if choice.source is not Source.STORED:
-        library = library_for(entry, _TARGETS[choice.source]) or "pydicom"
-    return f"{choice.source.name} {choice.uid} {library}"
+        maker = _key(entry, choice) or _rewriter()
+    return f"{choice.source.name} {choice.uid} {maker}"
+
+
+@functools.cache
+def _rewriter() -> str:
+    return f"pydicom {version('pydicom')}, mersey {version('mersey')}"
 
 
 class ObjectSource:
