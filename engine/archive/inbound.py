@@ -8,6 +8,7 @@ Nothing of it is visible as an instance before somebody has verified and publish
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -25,7 +26,7 @@ from ..transfer.range_set import RangeSet
 from ..transfer.ranges import ByteRange
 from .part_file import sync_folder
 
-__all__ = ["Inbound"]
+__all__ = ["Inbound", "whole_lines"]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -194,14 +195,22 @@ class Inbound:
             self._journal = -1
 
     def _start(self) -> None:
-        path = self.folder / "journal"
-        self._journal = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        self._open_journal()
         try:
             fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ResourceError("another process is receiving this parcel") from None
+        self._take_up()
+
+    def _open_journal(self) -> None:
+        path = self.folder / "journal"
+        self._journal = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+
+    def _take_up(self) -> None:
+        """Go on from what the journal tells, or begin one."""
         head = {"etag": self.manifest.etag, "length": self.manifest.length_bytes}
-        lines, whole_bytes = _whole_lines(path)
+        size_bytes = os.fstat(self._journal).st_size
+        lines, whole_bytes = whole_lines(os.pread(self._journal, size_bytes, 0))
         if lines and lines[0] == head:
             os.ftruncate(self._journal, whole_bytes)
             self._replay(lines[1:])
@@ -273,8 +282,13 @@ class Inbound:
     def _note(self, line: dict[str, Any]) -> None:
         if self._journal < 0:
             raise UsageError("the parcel is closed")
+        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         try:
-            os.write(self._journal, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            whole_bytes = os.fstat(self._journal).st_size
+            if os.write(self._journal, data) < len(data):
+                # What came behind a torn line would not be found again.
+                os.ftruncate(self._journal, whole_bytes)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise ResourceError(f"a parcel cannot be received: {error.strerror}") from error
 
@@ -285,11 +299,11 @@ def _begin_write_back(descriptor: int, start: int, length: int) -> None:
         os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
 
-def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+def whole_lines(data: bytes) -> tuple[list[dict[str, Any]], int]:
     """The lines of a journal up to the first that is torn, and where that begins."""
     lines: list[dict[str, Any]] = []
     at = 0
-    for raw in path.read_bytes().splitlines(keepends=True):
+    for raw in data.splitlines(keepends=True):
         if not raw.endswith(b"\n"):
             break
         try:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ...codecs.errors import FormatError, MerseyError, ResourceError
 from ..transfer.manifest import MAX_MANIFEST_BYTES, Manifest
-from .inbound import Inbound
 from .part_file import sync_folder
+from .shared_inbound import SharedInbound
 
 __all__ = ["InboundStore"]
 
@@ -33,13 +33,13 @@ class InboundStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def create(self, manifest: Manifest) -> tuple[str, Inbound]:
+    def create(self, manifest: Manifest) -> tuple[str, SharedInbound]:
         """Begin to receive a parcel, or go on with it; its id, and what is there of it.
 
         Raises
         ------
         ResourceError
-            The disk is full or fails, there are too many parcels, or another process has it.
+            The disk is full or fails, or there are too many parcels.
         """
         data = manifest.to_json()
         parcel_id = hashlib.sha256(data).hexdigest()
@@ -61,15 +61,15 @@ class InboundStore:
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise ResourceError(f"a parcel cannot be received: {error.strerror}") from error
-        return parcel_id, Inbound.open(folder, manifest)
+        return parcel_id, SharedInbound.open(folder, manifest)
 
-    def find(self, parcel_id: str) -> Inbound | None:
+    def find(self, parcel_id: str) -> SharedInbound | None:
         """The parcel of that id, to go on with; None where there is none.
 
         Raises
         ------
         ResourceError
-            The disk fails, or another process has it.
+            The disk fails.
         """
         if not _ID.fullmatch(parcel_id):
             return None
@@ -85,7 +85,7 @@ class InboundStore:
             return None
         except OSError as error:
             raise ResourceError(f"a parcel cannot be read: {error.strerror}") from error
-        return Inbound.open(folder, manifest)
+        return SharedInbound.open(folder, manifest)
 
     def ids(self) -> Iterator[str]:
         """Every parcel that is there, in no order."""
@@ -96,7 +96,7 @@ class InboundStore:
         yield from (name for name in names if _ID.fullmatch(name))
 
     def collect(self, *, older_than_s: float) -> int:
-        """Remove parcels that nothing came of for so long, and that nobody has open; how many."""
+        """Remove parcels that nothing came of for so long; how many."""
         removed = 0
         for parcel_id in self.ids():
             folder = self.root / parcel_id

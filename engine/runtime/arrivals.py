@@ -3,7 +3,7 @@
 An item goes its way as soon as it is whole: what travelled becomes the original again, which is
 proved by its SHA-256 and by its UIDs, and goes through the intake as everything does. An item
 that fails that is missing again. How many are in the making is bounded; what waits, waits on
-disk.
+disk. Servers of one store may receive one parcel together; each item is restored by one of them.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ __all__ = ["Arrivals"]
 
 _RESTORED_AT_ONCE = 16
 _MOST_OPEN = 128
+_ELSEWHERE_S = 0.1
 _IDLE_S = 600.0
 _TEND_EVERY_S = 60.0
 _EXPIRES_S = 7 * 86400.0
@@ -94,11 +95,11 @@ class Arrivals:
         Raises
         ------
         ResourceError
-            The disk is full or fails, or another process receives the parcel.
+            The disk is full or fails.
         """
         parcel_id = hashlib.sha256(manifest.to_json()).hexdigest()
         async with self._opening:
-            arriving = self._open.get(parcel_id)
+            arriving = await self._known(parcel_id)
             if arriving is None:
                 _, inbound = await _finished(self.store.create, manifest)
                 arriving = self._opened(Arriving(parcel_id, inbound))
@@ -117,10 +118,10 @@ class Arrivals:
         Raises
         ------
         ResourceError
-            The disk fails, or another process receives the parcel.
+            The disk fails.
         """
         async with self._opening:
-            arriving = self._open.get(parcel_id)
+            arriving = await self._known(parcel_id)
             is_new = arriving is None
             if arriving is None:
                 inbound = await _finished(self.store.find, parcel_id)
@@ -152,6 +153,10 @@ class Arrivals:
         """
         await self._queue_whole(arriving)
         await arriving.idle()
+        while elsewhere := await self._worked_on_elsewhere(arriving):
+            await asyncio.sleep(_ELSEWHERE_S)
+            self.take_up(arriving, elsewhere)  # in case that it died
+            await arriving.idle()
         outcomes = arriving.outcomes()
         indices = range(len(arriving.manifest.items))
         if any(index not in outcomes and index not in arriving.failed for index in indices):
@@ -199,6 +204,19 @@ class Arrivals:
             del self._open[arriving.id]
         await arriving.close()
 
+    async def _known(self, parcel_id: str) -> Arriving | None:
+        """The parcel, where it is open, and no other process has removed it."""
+        arriving = self._open.get(parcel_id)
+        if arriving is not None and arriving.is_gone:
+            del self._open[parcel_id]
+            await arriving.close()
+            return None
+        return arriving
+
+    async def _worked_on_elsewhere(self, arriving: Arriving) -> list[int]:
+        """Whole items that another process makes something of."""
+        return [one for one in await arriving.whole_items() if one not in arriving.failed]
+
     def _opened(self, arriving: Arriving) -> Arriving:
         self._open[arriving.id] = arriving
         return arriving
@@ -229,8 +247,9 @@ class Arrivals:
         while True:
             arriving, index = await self._whole.get()
             try:
-                if not arriving.is_gone:
-                    await self._restore_item(arriving, index)
+                async with arriving.claimed(index) as is_ours:
+                    if is_ours and not arriving.is_gone:
+                        await self._restore_item(arriving, index)
             except MerseyError as error:  # the disk is full or fails
                 arriving.failed[index] = _refusal(error)
             except Exception:  # noqa: BLE001  whatever it is, the others go on

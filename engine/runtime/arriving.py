@@ -2,6 +2,7 @@
 
 Everything that touches the disk does so in threads, one at a time. Whoever waits for bytes to be
 durable waits for a flush that began after they were written; all who came meanwhile share it.
+Another process may receive the same parcel: what it did is learned whenever something is asked.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Self, cast, get_args
 
 from ...codecs.pixels import Buffer
 from ..archive.examination import Refusal, RefusedFor
-from ..archive.inbound import Inbound
+from ..archive.shared_inbound import SharedInbound
 from ..archive.stored import SettledAs
 from ..transfer.ranges import ByteRange
 
@@ -62,7 +64,7 @@ class Outcome:
 class Arriving:
     """The parcel `inbound`, for one event loop. It is closed by whoever opened it."""
 
-    def __init__(self, parcel_id: str, inbound: Inbound) -> None:
+    def __init__(self, parcel_id: str, inbound: SharedInbound) -> None:
         self.id = parcel_id
         self.manifest = inbound.manifest
         self.inbound = inbound
@@ -96,20 +98,32 @@ class Arriving:
 
     async def missing(self) -> list[ByteRange]:
         """The bytes that are still to come."""
-        async with self._turn:
+
+        def look() -> list[ByteRange]:
+            self.inbound.refresh()
             return list(self.inbound.missing())
+
+        return await self._do(look)
 
     async def whole_items(self) -> list[int]:
         """The items that are all there, and of which nothing has come yet."""
-        async with self._turn:
-            inbound = self.inbound
-            return [
-                index
-                for index in range(len(self.manifest.items))
-                if index not in inbound.settled
-                and index not in self.working
-                and inbound.is_whole(index)
-            ]
+
+        def look() -> list[int]:
+            self.inbound.refresh()
+            settled, is_whole = self.inbound.settled, self.inbound.is_whole
+            return [n for n in range(len(self.manifest.items)) if n not in settled and is_whole(n)]
+
+        return [index for index in await self._do(look) if index not in self.working]
+
+    @asynccontextmanager
+    async def claimed(self, index: int) -> AsyncIterator[bool]:
+        """Hold a whole item; False where another process does, or nothing is to be done."""
+        held = await self._do(lambda: self.inbound.claim(index))
+        try:
+            yield held is not None
+        finally:
+            if held is not None:
+                held.close()
 
     async def settle(self, outcomes: dict[int, Outcome]) -> None:
         """Note what became of items."""
@@ -170,3 +184,5 @@ class Arriving:
             except asyncio.CancelledError:
                 await asyncio.wait([future])
                 raise
+            finally:
+                self.is_gone |= self.inbound.is_removed

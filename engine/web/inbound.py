@@ -128,7 +128,12 @@ class Inbounds:
         async with self._arrivals.find(parcel_id) as arriving:
             if arriving is None or arriving.is_gone:
                 raise RefusedError("no such parcel", reason=Reason.NOT_FOUND)
-            yield arriving
+            try:
+                yield arriving
+            except ResourceError as error:
+                if arriving.is_gone:  # discarded by another server of the store
+                    raise RefusedError("no such parcel", reason=Reason.NOT_FOUND) from error
+                raise
 
     def _refuse_without_space(self, manifest: Manifest) -> None:
         with suppress(OSError):

@@ -10,6 +10,7 @@ import pytest
 from mersey.codecs.errors import ResourceError, UsageError
 from mersey.engine.archive import inbound as inbound_module
 from mersey.engine.archive.inbound import Inbound
+from mersey.engine.archive.shared_inbound import SharedInbound
 from mersey.engine.transfer.manifest import Item, Manifest
 
 _SIZES = (100, 1, 5000, 40, 300)
@@ -153,3 +154,88 @@ def test_bytes_outside_the_parcel_are_refused(tmp_path: Path) -> None:
             with pytest.raises(UsageError):
                 inbound.write(start, data)
         assert inbound.received_bytes == 0
+
+
+def _shared(folder: Path) -> SharedInbound:
+    return SharedInbound.open(folder / "in", _manifest())
+
+
+def test_two_that_share_a_parcel_both_know_what_either_has(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    cuts = [0, *sorted(chance.sample(range(1, len(_WHOLE)), 40)), len(_WHOLE)]
+    pieces = list(pairwise(cuts)) * 2
+    chance.shuffle(pieces)
+    whole: list[int] = []
+
+    with _shared(tmp_path) as one, _shared(tmp_path) as other:
+        for start, stop in pieces:
+            here, there = chance.sample((one, other), 2)
+            whole += here.write(start, _WHOLE[start:stop])
+            if chance.random() < 0.2:
+                there.sync()
+            there.refresh()
+            assert list(here.missing()) == list(there.missing())
+        assert sorted(whole) == list(range(len(_SIZES)))  # told to one of them, once
+        assert _received(one)
+        one.refuse(2)
+        other.refresh()
+        assert not other.is_whole(2)
+        assert other.write(101, _WHOLE[101:5101]) == [2]
+        other.settle(2, "stored")
+        one.refuse(2)  # too late
+        assert one.settled == {2: "stored"}
+        assert one.is_whole(2)
+
+
+def test_a_whole_item_is_claimed_by_one_until_that_one_is_done_or_dead(tmp_path: Path) -> None:
+    with _shared(tmp_path) as one, _shared(tmp_path) as other:
+        one.write(0, _WHOLE[:50])
+        assert other.claim(0) is None
+        one.write(50, _WHOLE[50:101])
+        held = other.claim(0)
+        assert held is not None
+        assert one.claim(0) is None
+        held.close()  # as it is when its process dies
+        held = one.claim(0)
+        assert held is not None
+        one.settle(0, "stored")
+        held.close()
+        assert other.claim(0) is None
+
+
+def test_what_one_of_two_synced_of_the_other_outlives_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _shared(tmp_path) as one, _shared(tmp_path) as other:
+        one.write(0, _WHOLE[:100])
+        other.write(100, _WHOLE[100:4000])
+        one.sync()
+        other.write(4000, _WHOLE[4000:])
+    monkeypatch.setattr(inbound_module, "_boot_id", lambda: "another")
+    with _shared(tmp_path) as again:
+        assert [(found.start, found.stop) for found in again.missing()] == [(4000, 5441)]
+
+
+def test_what_one_that_died_left_torn_is_cut_off_by_the_other(tmp_path: Path) -> None:
+    with _shared(tmp_path) as one, _shared(tmp_path) as other:
+        one.write(0, _WHOLE[:100])
+        with (tmp_path / "in" / "journal").open("ab") as journal:
+            journal.write(b'{"w":[1000,')
+        other.write(100, _WHOLE[100:200])
+        one.refresh()
+        assert one.received_bytes == other.received_bytes == 200
+    with _shared(tmp_path) as again:
+        assert again.received_bytes == 200
+
+
+def test_what_one_discards_is_gone_for_the_other(tmp_path: Path) -> None:
+    with _shared(tmp_path) as one, _shared(tmp_path) as other:
+        one.write(0, _WHOLE)
+        other.discard()
+        for call in (one.refresh, lambda: one.write(0, _WHOLE), lambda: one.claim(0)):
+            with pytest.raises(ResourceError):
+                call()
+        assert one.is_removed
+        one.discard()
+    with _shared(tmp_path) as again:
+        assert again.received_bytes == 0

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
 import json
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mersey.engine.transfer.manifest import Item, Manifest
 
 from .uploading import Reply, Wire, raw_file, stored_uids
 
 _STREAM = "application/offset+octet-stream"
 _PARTIAL = "application/partial-upload"
+_INBOUND = "/mersey/inbound"
 
 
 class Peer(Wire):
@@ -47,6 +55,39 @@ def peers(run_server, store: Path, tmp_path_factory) -> Iterator[tuple[Peer, Pee
     empty = tmp_path_factory.mktemp("empty")
     with run_server(empty, store) as one, run_server(empty, store) as other:
         yield Peer(one.address), Peer(other.address)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A parcel of raw instances as they are, and the requests that bring it."""
+
+    manifest: Manifest
+    data: bytes
+
+    @classmethod
+    def of(cls, uids: list[str], *, size_bytes: int) -> Pushed:
+        items, files = [], [raw_file(uid, size_bytes=size_bytes) for uid in uids]
+        for at, (uid, file) in enumerate(zip(uids, files, strict=True)):
+            offset, digest = sum(map(len, files[:at])), hashlib.sha256(file).hexdigest()
+            size = len(file)
+            items.append(Item("1.2.3", "1.2.3.1", uid, size, digest, "stored", offset, size))
+        return cls(Manifest(f'"{uids[0]}"', tuple(items)), b"".join(files))
+
+    def begin(self, peer: Peer) -> dict[str, Any]:
+        reply = peer.ask("POST", _INBOUND, self.manifest.to_json())
+        assert reply.status == 201
+        return reply.json()
+
+    def put(self, peer: Peer, path: str, start: int, stop: int) -> int:
+        piece = self.data[start:stop]
+        digest = base64.b64encode(hashlib.sha256(piece).digest()).decode()
+        return peer.ask(
+            "PUT",
+            path,
+            piece,
+            Content_Range=f"bytes {start}-{start + len(piece) - 1}/{len(self.data)}",
+            Content_Digest=f"sha-256=:{digest}:",
+        ).status
 
 
 def arrived_bytes(store: Path, name: str) -> int:
@@ -141,3 +182,35 @@ def test_what_a_commitment_request_came_to_is_told_by_both(peers: tuple[Peer, Pe
     answers = [peers[0].ask("POST", path, asked, Content_Type="application/dicom+json")]
     answers += [peer.ask("GET", path) for peer in peers]
     assert {(one.status, one.body) for one in answers} == {(202, answers[0].body)}
+
+
+def test_a_parcel_is_pushed_to_both_at_once_and_stored_once(peers: tuple[Peer, Peer]) -> None:
+    uids = [f"1.2.3.8.{number}" for number in range(1, 9)]
+    pushed = Pushed.of(uids, size_bytes=50_000)
+    states = [pushed.begin(peer) for peer in peers]
+    assert states[0] == states[1]
+    path, chance = f"{_INBOUND}/{states[0]['id']}", random.Random(4)
+    starts = list(range(0, len(pushed.data), 30_000))
+    turns = [(peer, start) for peer in peers for start in starts[::2]]  # each half to both
+    turns += [(chance.choice(peers), start) for start in starts[1::2]]
+    chance.shuffle(turns)
+    with ThreadPoolExecutor(4) as threads:
+        puts = [
+            threads.submit(pushed.put, peer, path, start, start + 30_000) for peer, start in turns
+        ]
+        assert {put.result() for put in puts} == {204}
+        asked = [threads.submit(peer.ask, "POST", f"{path}/finish") for peer in peers]
+        answers = [one.result() for one in asked]
+    for answer in answers:
+        assert answer.status == 200
+        assert stored_uids(answer) == uids
+    for peer in peers:
+        state = peer.ask("GET", path).json()
+        assert (state["missing_bytes"], state["outcomes"]) == (0, {"new": len(uids)})
+    for number, item in enumerate(pushed.manifest.items):
+        original = pushed.data[item.offset_bytes : item.end_bytes]
+        assert peers[number % 2].holds(url_of(item.sop_instance_uid))[128:] == original[128:]
+    assert peers[1].ask("DELETE", path).status == 204
+    for peer in peers:
+        assert peer.ask("GET", path).status == 404
+    assert pushed.begin(peers[0])["outcomes"] == {"same": len(uids)}
