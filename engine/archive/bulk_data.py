@@ -16,6 +16,7 @@ import numpy as np
 from ...codecs.errors import DicomError, ResourceError, UsageError
 from ..dicom.instance import Layout
 from ..dicom.json_reading import bulk_span
+from ..dicom.pydicom_faults import pydicom_faults
 from ..transfer.body import FileSlice
 from .metadata import reader_of
 
@@ -28,17 +29,6 @@ MAX_VALUE_BYTES = 1 << 28
 _MAX_STEPS = 129
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _ITEM = re.compile(r"\d{1,9}")
-# What pydicom raises on damaged data sets; some of it on purpose, some not.
-_UNREADABLE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    TypeError,
-    ValueError,
-)
 _WIDTHS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
@@ -136,7 +126,7 @@ def _open_dataset(path: str, layout: Layout) -> Dataset:
                     trailing = read_dataset(file, not layout.explicit_vr, layout.little_endian)
                 for tag in trailing.keys():  # noqa: SIM118  values() would read every value
                     dataset._dict[tag] = trailing.get_item(tag)
-        except _UNREADABLE as error:
+        except pydicom_faults() as error:
             raise DicomError(f"the data set cannot be read: {error}") from error
     if layout.pixel_tag is not None:
         _note_pixel_data(dataset, layout.pixel_tag)

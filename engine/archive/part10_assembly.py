@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...codecs.errors import DicomError, MerseyError, ResourceError
 from ...codecs.syntaxes import EXPLICIT_LE
+from ..dicom.pydicom_faults import pydicom_faults
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -48,18 +48,6 @@ _DEFAULT_SYNTAX = {
     "video/mp4": "1.2.840.10008.1.2.4.102",
     "video/h265": "1.2.840.10008.1.2.4.107",
 }
-_BAD_VALUE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +112,7 @@ def _assemble(model: Any, bulk: Mapping[str, Sequence[BulkFile]], target: str) -
             dataset.save_as(target, implicit_vr=False, little_endian=True, enforce_file_format=True)
         except MerseyError:
             raise
-        except _BAD_VALUE as error:
+        except pydicom_faults() as error:
             what = type(error).__name__  # its message may quote values of the patient
             raise DicomError(f"no PS3.10 file can be made of the metadata ({what})") from error
 

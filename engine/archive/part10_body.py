@@ -15,6 +15,7 @@ import warnings
 from ...codecs.errors import DicomError, ResourceError
 from ...codecs.syntaxes import EXPLICIT_LE
 from ..dicom.instance import Instance
+from ..dicom.pydicom_faults import pydicom_faults
 from ..dicom.tags import TRANSFER_SYNTAX_UID
 from ..transfer.body import Segment
 from .entry import Entry
@@ -73,18 +74,9 @@ def rewrite_explicit(path: str) -> bytes:
             dataset.save_as(
                 written, implicit_vr=False, little_endian=True, enforce_file_format=True
             )
-        except (
-            ArithmeticError,
-            AttributeError,
-            EOFError,
-            LookupError,
-            NotImplementedError,
-            OSError,
-            TypeError,
-            ValueError,
-            struct.error,
-        ) as error:
-            raise DicomError(f"cannot be rewritten in {EXPLICIT_LE}: {error}") from error
+        except pydicom_faults() as error:
+            what = type(error).__name__  # its message may quote values of the patient
+            raise DicomError(f"cannot be rewritten in {EXPLICIT_LE} ({what})") from error
     return written.getvalue()
 
 

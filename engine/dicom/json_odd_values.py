@@ -13,25 +13,12 @@ from typing import Any
 
 from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.errors import BytesLengthException
 from pydicom.tag import BaseTag
 from pydicom.values import convert_value
 
-__all__ = ["odd_value_text", "python_charsets"]
+from .pydicom_faults import pydicom_faults
 
-# What pydicom raises on values that break their VR; some of it on purpose, some not.
-_BAD_VALUE = (
-    ArithmeticError,
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
+__all__ = ["odd_value_text", "python_charsets"]
 
 
 def odd_value_text(
@@ -48,7 +35,7 @@ def odd_value_text(
             if vr == "PN":
                 return _names(element)
             found: dict[str, Any] = element.to_json_dict(None, 1 << 62)
-        except _BAD_VALUE:
+        except pydicom_faults():
             return f'{{"vr":"{vr}"}}'
     values = found.get("Value")
     if isinstance(values, list):
@@ -58,7 +45,7 @@ def odd_value_text(
         ]
     try:
         return json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    except _BAD_VALUE:
+    except pydicom_faults():
         return f'{{"vr":"{vr}"}}'
 
 
