@@ -14,12 +14,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Self
 
 from ...codecs.errors import ResourceError
-from .nursery_process import BEAR, BURY, MESSAGE, UNKNOWN, raise_children
+from .nursery_process import BEAR, BURY, MESSAGE, PREPARE, UNKNOWN, raise_children
 
 __all__ = ["Nursery"]
 
@@ -40,10 +40,12 @@ class Nursery:
     """A process that bears worker processes; it starts when the first is asked for.
 
     One for several pools is enough; whoever made it closes it when their workers have ended. For
-    any number of threads.
+    any number of threads. `preparations` counts what was prepared: a worker that was born before
+    has less than one that is born now.
     """
 
     def __init__(self) -> None:
+        self.preparations = 0
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._process_id = 0
@@ -73,6 +75,17 @@ class Nursery:
         with self._lock:
             if self._socket is None:
                 self._start()
+
+    def prepare(self, steps: Iterable[int]) -> None:
+        """Take steps of `preparation`, one after the other, for the workers to come.
+
+        Blocks for as long as that takes; workers are borne between the steps. What cannot be
+        had, or not any more, is left out.
+        """
+        for step in steps:
+            with self._lock, suppress(OSError, EOFError):
+                self._ask(PREPARE, step)
+        self.preparations += 1
 
     def bear(self, descriptors: Sequence[int], *, memory_limit_bytes: int) -> int:
         """A new worker process with these `descriptors`; its process ID.

@@ -15,7 +15,7 @@ import struct
 import sys
 import time
 
-__all__ = ["BEAR", "BURY", "MESSAGE", "UNKNOWN", "main", "raise_children"]
+__all__ = ["BEAR", "BURY", "MESSAGE", "PREPARE", "UNKNOWN", "main", "raise_children"]
 
 MESSAGE = struct.Struct("<qq")
 """What is asked for, or 0 in an answer, and a number."""
@@ -23,6 +23,8 @@ BEAR = 1
 """Fork a worker, with a memory limit in bytes and three descriptors; answered by its process ID."""
 BURY = 2
 """End the worker with a process ID; answered by its exit code, or minus its signal."""
+PREPARE = 3
+"""Take a step of `preparation`; answered by 0, or 1 where it cannot be taken."""
 UNKNOWN = 256
 """In the place of an exit code: there is no such worker, or it cannot be ended."""
 
@@ -54,6 +56,8 @@ def raise_children(connection: socket.socket) -> None:
         if kind == BEAR:
             answer = _bear(connection, descriptors, number)
             workers.add(answer)
+        elif kind == PREPARE:
+            answer = _prepare(number)
         else:
             answer = _bury(number) if number in workers else UNKNOWN
             workers.discard(number)
@@ -105,6 +109,18 @@ def _bury(process_id: int) -> int:
         if left_s <= 0:
             return UNKNOWN
         signal.sigtimedwait([signal.SIGCHLD], left_s)
+
+
+def _prepare(step: int) -> int:
+    from .preparation import take_step
+
+    try:
+        take_step(step)
+    except Exception:  # noqa: BLE001  workers go without it, and import it themselves
+        return 1
+    finally:
+        gc.freeze()
+    return 0
 
 
 def _import_what_runs_need() -> None:

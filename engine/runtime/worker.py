@@ -1,7 +1,7 @@
 """One worker process as its parent sees it: call it, or find out how it died.
 
-A Worker is used by one thread. It starts its process when it is first called and again
-after a death.
+A Worker is used by one thread. It starts its process when it is first called, again after a
+death, and when its nursery has been prepared since.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Worker:
         self._nursery = nursery
         self._memory_limit_bytes = memory_limit_bytes
         self.process_id: int | None = None
+        self._preparations = 0
         self._exchange: Exchange
         self._beacon: Beacon
 
@@ -56,7 +57,7 @@ class Worker:
         WorkerError
             The process crashed or did not answer within `time_limit_s`; it is gone.
         """
-        if not self._is_alive():
+        if not self._is_ready():
             self.stop()
             self._start()
         try:
@@ -80,11 +81,14 @@ class Worker:
         self._let_go()
         return status
 
-    def _is_alive(self) -> bool:
+    def _is_ready(self) -> bool:
         """Between calls a worker says nothing: what can be read is its end."""
-        return self.process_id is not None and not self._exchange.connection.poll()
+        if self.process_id is None or self._preparations != self._nursery.preparations:
+            return False
+        return not self._exchange.connection.poll()
 
     def _start(self) -> None:
+        self._preparations = self._nursery.preparations
         ours, theirs = socket.socketpair()
         with theirs:
             self._beacon = Beacon.create()

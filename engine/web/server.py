@@ -43,6 +43,7 @@ from ..runtime.folder_watch import FolderWatch
 from ..runtime.frame_run import warm
 from ..runtime.intake import Intake, Kept
 from ..runtime.nursery import Nursery
+from ..runtime.preparation import KERNELS, LIBRARIES
 from ..runtime.uploading import Uploading
 from ..runtime.worker_pool import WorkerPool
 from .app import build_app
@@ -148,7 +149,17 @@ async def serve(
         builds = stack.enter_context(WorkerPool(jobs=max(1, requests.jobs - 1), nursery=nursery))
         stack.callback(builds.shutdown, cancel_futures=True)
         stack.callback(requests.shutdown, cancel_futures=True)
-        await _run(settings, listener, catalogue, blobs, requests, builds, on_listening, on_scan)
+        await _run(
+            settings,
+            listener,
+            catalogue,
+            blobs,
+            nursery,
+            requests,
+            builds,
+            on_listening,
+            on_scan,
+        )
 
 
 async def _run(
@@ -156,6 +167,7 @@ async def _run(
     listener: socket.socket,
     catalogue: Catalogue,
     blobs: BlobStore,
+    nursery: Nursery,
     requests: WorkerPool,
     builds: WorkerPool,
     on_listening: Callable[[str], None],
@@ -237,7 +249,7 @@ async def _run(
                 group.create_task(uploading.run()),
                 group.create_task(arrivals.run()),
                 group.create_task(_collect(blobs)),
-                group.create_task(_warm(requests, builds)),
+                group.create_task(_warm(nursery, requests)),
             ]
             on_listening(_address(listener))
             try:
@@ -282,18 +294,21 @@ async def _collect(blobs: BlobStore) -> None:
         await asyncio.sleep(_COLLECT_EVERY_S)
 
 
-async def _warm(requests: WorkerPool, builds: WorkerPool) -> None:
-    """Have the libraries of the first frame imported before it is asked for.
+async def _warm(nursery: Nursery, requests: WorkerPool) -> None:
+    """Have the libraries of the first requests imported before they come, once for all workers.
 
-    Compiled kernels come after them: a worker in the background fills their cache on disk, which
-    takes seconds the first time; then the others read it, one at a time.
+    Compiled kernels come after them: a worker of its own fills their cache on disk, which takes
+    seconds the first time; then the nursery reads it.
     """
-    calls = [asyncio.wrap_future(requests.submit(warm)) for _ in range(requests.jobs)]
-    await asyncio.gather(asyncio.to_thread(warm), *calls)
+    await asyncio.gather(asyncio.to_thread(warm), asyncio.to_thread(nursery.prepare, LIBRARIES))
     # Without warm kernels the first frame that needs them waits; nothing else is lost.
     with suppress(MerseyError):
-        for pool in (builds, *[requests] * requests.jobs):
-            await asyncio.wrap_future(pool.submit(kernels.warm))
+        with WorkerPool(jobs=1, nursery=nursery) as compiling:
+            await asyncio.wrap_future(compiling.submit(kernels.warm))
+        await asyncio.to_thread(nursery.prepare, KERNELS)
+    await asyncio.gather(
+        *(asyncio.wrap_future(requests.submit(warm)) for _ in range(requests.jobs))
+    )
 
 
 class _Server(uvicorn.Server):

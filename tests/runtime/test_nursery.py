@@ -11,12 +11,14 @@ import threading
 
 import pytest
 from mersey.engine.runtime.nursery import Nursery
+from mersey.engine.runtime.preparation import KERNELS, LIBRARIES
 from mersey.engine.runtime.worker_pool import WorkerPool
 
 _PROGRAM = """
 import os, sys, time
 from mersey.engine.runtime import frame_run
 from mersey.engine.runtime.nursery import Nursery
+from mersey.engine.runtime.preparation import KERNELS, LIBRARIES
 from mersey.engine.runtime.worker_pool import WorkerPool
 
 {body}
@@ -58,6 +60,29 @@ def test_workers_die_with_their_nursery_and_a_new_one_takes_its_place() -> None:
         os.kill(pool.submit(os.getppid).result(), signal.SIGKILL)
         wait_for_end(worker)
         assert pool.submit(os.getpid).result() != first
+
+
+def test_workers_are_born_again_with_what_their_nursery_was_prepared_with() -> None:
+    with Nursery() as nursery, WorkerPool(jobs=1, nursery=nursery) as pool:
+        before = pool.submit(os.getpid).result()
+        nursery.prepare(LIBRARIES)
+        nursery.prepare(KERNELS)
+        after = pool.submit(os.getpid).result()
+        modules = "{'pydicom', 'numba', 'mersey.codecs.kernels.compiled'}"
+        assert pool.submit(eval, f"{modules} <= set(__import__('sys').modules)").result()
+        assert after != before
+        assert pool.submit(os.getpid).result() == after
+        # It may be forked only as long as it has one thread.
+        nursery_id = pool.submit(os.getppid).result()
+        assert len(os.listdir(f"/proc/{nursery_id}/task")) == 1
+
+
+def test_a_step_that_cannot_be_taken_costs_nothing_else() -> None:
+    with Nursery() as nursery, WorkerPool(jobs=1, nursery=nursery) as pool:
+        nursery.prepare([-1])
+        nursery_id = pool.submit(os.getppid).result()
+        nursery.prepare([-1])
+        assert pool.submit(os.getppid).result() == nursery_id
 
 
 def test_a_process_with_threads_is_not_forked() -> None:
