@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import http.client
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -19,8 +17,9 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-from client import EXPLICIT, RefusedError, download, get
+from client import EXPLICIT, download, get
 from data import Data, uids_of
+from link_client import CONNECTIONS, at_once, download_resumed
 from linked import Linked, line_rate_s
 from measure import Contender, Row, compare
 from mersey.engine.client.streaming import SeriesUpdate, stream_series
@@ -30,12 +29,9 @@ __all__ = ["link_rows"]
 
 _J2K = 'multipart/related; type="image/jp2"; transfer-syntax=1.2.840.10008.1.2.4.90'
 _FILES = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-_CONNECTIONS = 6
-"""As many as a browser opens to one host."""
 _SHARE = 30
 """Slices of the lossless rows: 300 as raw frames would take a minute."""
 _CUT_SLICES = 10
-_PATIENCE_S = 120
 _ALIKE = 0.9
 """Correlation of a small picture with the mean of each 8 x 8 samples; another slice's is less."""
 
@@ -64,7 +60,7 @@ def _first_picture(data: Data, mersey: Server, orthanc: Server) -> Row:
     length = download(mersey, f"{path}/progressive?until=3")
 
     def theirs(linked: Server) -> Callable[[], None]:
-        (picture,) = _at_once(linked, [_preview(path)], "image/jpeg")
+        (picture,) = at_once(linked, [_preview(path)], "image/jpeg")
         return lambda: _assert_alike(_jpeg(picture), expected)
 
     return compare(
@@ -89,7 +85,7 @@ def _volume_at_an_eighth(data: Data, mersey: Server, orthanc: Server) -> Row:
 
     def theirs(connections: int) -> _Work:
         def fetch(linked: Server) -> Callable[[], None]:
-            found = _at_once(linked, previews, "image/jpeg", connections=connections)
+            found = at_once(linked, previews, "image/jpeg", connections=connections)
             return lambda: _assert_all_alike(np.stack([_jpeg(one) for one in found]), expected)
 
         return fetch
@@ -100,7 +96,7 @@ def _volume_at_an_eighth(data: Data, mersey: Server, orthanc: Server) -> Row:
             _over_link(mersey, lambda linked: _streamed(linked, path, 3, expected)),
             *(
                 _over_link(orthanc, theirs(count), name=f"orthanc ({count} connections)")
-                for count in (_CONNECTIONS, 4 * _CONNECTIONS)
+                for count in (CONNECTIONS, 4 * CONNECTIONS)
             ),
             _limit(length),
         ],
@@ -118,7 +114,7 @@ def _lossless(frames: _Frames, paths: Sequence[Path], mersey: Server, orthanc: S
 
     def theirs(accept: str, check: Callable[[bytes, _Frames], bool]) -> _Work:
         def fetch(linked: Server) -> Callable[[], None]:
-            found = _at_once(linked, resources, accept)
+            found = at_once(linked, resources, accept)
             return lambda: _assert_each(found, frames, check)
 
         return fetch
@@ -148,7 +144,7 @@ def _resumed(paths: Sequence[Path], mersey: Server, orthanc: Server) -> Iterator
         def trial() -> float:
             with Linked(server, cut_at=length // 2) as linked:
                 started = time.perf_counter()
-                body = _downloaded(linked, study)
+                body = download_resumed(linked, study, accept=_FILES)
                 seconds = time.perf_counter() - started
             assert body == whole(server), "other bytes"
             return linked.received_bytes / length if counts_bytes else seconds
@@ -219,81 +215,6 @@ def _streamed(linked: Server, path: str, until: int, expected: _Frames) -> Calla
             assert np.array_equal(update.volume, expected), "other samples"
 
     return check
-
-
-def _at_once(
-    linked: Server, paths: Sequence[str], accept: str, *, connections: int = _CONNECTIONS
-) -> list[bytes]:
-    """The answers for `paths`, in order; each connection takes its share, one by one."""
-    bodies: list[bytes] = [b""] * len(paths)
-    failures: list[BaseException] = []
-
-    def ask(first: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", linked.port, timeout=_PATIENCE_S)
-        headers = {"Accept": accept, "Accept-Encoding": "identity"}
-        try:
-            for index in range(first, len(paths), connections):
-                status, bodies[index] = _asked(connection, linked.root + paths[index], headers)
-                if status != 200:
-                    raise RefusedError(f"status {status}")
-        except (OSError, RuntimeError, http.client.HTTPException) as error:
-            failures.append(error)
-        finally:
-            connection.close()
-
-    threads = [
-        threading.Thread(target=ask, args=(first,)) for first in range(min(connections, len(paths)))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return bodies
-
-
-def _asked(
-    connection: http.client.HTTPConnection, path: str, headers: dict[str, str]
-) -> tuple[int, bytes]:
-    """One answer; asked for again where the server had closed a connection that was kept.
-
-    Orthanc does so after a second, which starts when it has written, not when all has arrived.
-    """
-    is_kept = connection.sock is not None
-    try:
-        connection.request("GET", path, headers=headers)
-        response = connection.getresponse()
-    except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected):
-        connection.close()
-        if not is_kept:
-            raise
-        return _asked(connection, path, headers)
-    return response.status, response.read()
-
-
-def _downloaded(linked: Server, path: str) -> bytes:
-    """A long body; where its connection breaks, the rest of it by Range, as `curl -C -` does."""
-    body = bytearray()
-    for _ in range(3):
-        connection = http.client.HTTPConnection("127.0.0.1", linked.port, timeout=_PATIENCE_S)
-        headers = {"Accept": _FILES, "Accept-Encoding": "identity"}
-        if body:
-            headers["Range"] = f"bytes={len(body)}-"
-        try:
-            connection.request("GET", linked.root + path, headers=headers)
-            response = connection.getresponse()
-            if body and response.status != 206:
-                what = "the whole" if response.status == 200 else "no bytes"
-                raise RefusedError(f"status {response.status} with {what}")
-            while piece := response.read1(1 << 16):
-                body += piece
-        except (ConnectionError, http.client.HTTPException):
-            continue
-        finally:
-            connection.close()
-        return bytes(body)
-    raise RefusedError("it broke again and again")
 
 
 def _series(paths: Sequence[Path]) -> str:

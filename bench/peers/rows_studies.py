@@ -6,9 +6,9 @@ import itertools
 import json
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pydicom
@@ -203,21 +203,10 @@ def _from_file(
 
 
 def _at_four_connections(server: Server, paths: list[Path]) -> None:
-    failures: list[BaseException] = []
-
-    def send(share: list[Path]) -> None:
-        try:
-            post_files(server, share)
-        except (AssertionError, OSError, RuntimeError) as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=send, args=(paths[start::4],)) for start in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    shares = [paths[start::4] for start in range(4)]
+    with ThreadPoolExecutor(len(shares)) as pool:
+        for done in [pool.submit(post_files, server, share) for share in shares]:
+            done.result()
 
 
 def _small_studies(folder: Path) -> list[Path]:
