@@ -13,21 +13,25 @@ from typing import Self
 
 import psutil
 
-__all__ = ["Footprint", "pss_bytes"]
+__all__ = ["Footprint", "process_tree", "pss_bytes"]
 
 _EVERY_S = 0.05
 _SHARE = 0.01  # of a core, at most
 
 
+def process_tree(process_id: int) -> list[psutil.Process]:
+    """A process and all below it; none where it is gone."""
+    try:
+        root = psutil.Process(process_id)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def pss_bytes(process_id: int) -> int:
     """The PSS of one process tree; a process that is gone counts nothing."""
     total = 0
-    try:
-        root = psutil.Process(process_id)
-        tree = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0
-    for process in tree:
+    for process in process_tree(process_id):
         try:
             rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
         except (FileNotFoundError, ProcessLookupError):

@@ -18,7 +18,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from footprint import Footprint
+from footprint import Footprint, process_tree
 
 __all__ = ["Contender", "Measured", "Row", "await_idle", "compare", "cpu_seconds"]
 
@@ -99,12 +99,7 @@ class Row:
 def cpu_seconds(process_id: int) -> float:
     """User and system time of a process tree so far, ended children included."""
     total = 0.0
-    try:
-        root = psutil.Process(process_id)
-        tree = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0.0
-    for process in tree:
+    for process in process_tree(process_id):
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
