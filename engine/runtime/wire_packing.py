@@ -9,12 +9,13 @@ is. The original is only read; what has to be made lies in `scratch`, and may go
 from __future__ import annotations
 
 import asyncio
+import filecmp
 import hashlib
 import os
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,7 +230,7 @@ async def _encode(
                 async for _, result in results:
                     await asyncio.to_thread(file.writelines, result.data)
                     lengths += result.lengths
-        os.replace(part, path)
+        await asyncio.to_thread(_publish, part, path)
     finally:
         part.unlink(missing_ok=True)
     return lengths
@@ -250,12 +251,21 @@ async def _as_zstd(entry: Entry, sha256: str, scratch: Path, executor: Executor)
 
 
 def _compress(path: str, target: str) -> None:
-    part = f"{target}.{os.getpid()}.part"
+    part = Path(f"{target}.{os.getpid()}.part")
     size_bytes = os.stat(path).st_size
     compressor = zstandard.ZstdCompressor(level=_LEVEL)
     with open(path, "rb") as source, open(part, "wb") as file:
         compressor.copy_stream(source, file, size=size_bytes)
-    os.replace(part, target)
+    _publish(part, Path(target))
+
+
+def _publish(part: Path, path: Path) -> None:
+    """Give `part` its name; a file of the same bytes stays: another server may be sending it."""
+    with suppress(OSError):
+        if filecmp.cmp(part, path, shallow=False):
+            part.unlink()
+            return
+    os.replace(part, path)
 
 
 def _read_around(path: str, start: int, stop: int, size_bytes: int) -> tuple[bytes, bytes]:

@@ -214,3 +214,30 @@ def test_a_parcel_is_pushed_to_both_at_once_and_stored_once(peers: tuple[Peer, P
     for peer in peers:
         assert peer.ask("GET", path).status == 404
     assert pushed.begin(peers[0])["outcomes"] == {"same": len(uids)}
+
+
+@pytest.mark.parametrize("wire", ["as-stored", "zstd", "htj2k"])
+def test_a_parcel_that_one_began_to_send_the_other_goes_on_with(
+    peers: tuple[Peer, Peer], store: Path, tmp_path: Path, make_instance, make_ct_samples, wire: str
+) -> None:
+    study = {"as-stored": "1.2.71", "zstd": "1.2.72", "htj2k": "1.2.73"}[wire]
+    for number in (1, 2):
+        sample = make_instance(
+            tmp_path / "ct.dcm",
+            f"{study}.1.{number}",
+            make_ct_samples(4, 64, number),
+            study=study,
+            series=f"{study}.1",
+        )
+        data = sample.path.read_bytes()
+        path = "/dicom-web/studies"
+        assert peers[0].ask("POST", path, data, Content_Type="application/dicom").status == 200
+    path = f"/mersey/studies/{study}/parcels/0?wire={wire}"
+    whole = peers[0].ask("GET", path)
+    made = {found: found.stat().st_ino for found in (store / "wire").iterdir()}
+    for turn in range(4):
+        peer, start = peers[(turn + 1) % 2], turn * len(whole.body) // 4
+        said = {"Range": f"bytes={start}-", "If_Match": whole.headers["etag"]}
+        answer = peer.ask("GET", path, **said)
+        assert (answer.status, answer.body) == (206, whole.body[start:])
+    assert {found: found.stat().st_ino for found in made} == made  # what either sends of
