@@ -12,6 +12,7 @@ from ...codecs.codestream import CodestreamLayout
 from ...codecs.codestream_report import CodestreamReport, ResolutionReport, report_codestream
 from ...codecs.errors import FormatError
 from ...codecs.surgery import why_not_rpcl
+from .codestream_layout import describe_layout
 from .codestream_rewriting import read_stream
 from .needed_bytes import needed_bytes
 
@@ -67,25 +68,10 @@ def inspect_stream(path: Path) -> dict[str, Any]:
 
 def _layout(layout: CodestreamLayout) -> dict[str, Any]:
     return {
-        "family": "HTJ2K" if layout.ht else "JPEG 2000",
-        "width": layout.width,
-        "height": layout.height,
-        "components": layout.components,
-        "precision": list(layout.precision),
-        "signed": list(layout.signed),
+        **describe_layout(layout),
         "subsampling": [list(pair) for pair in layout.subsampling],
-        "tiles": layout.tiles,
-        "tile_parts": len(layout.tile_parts),
-        "decompositions": layout.decompositions,
-        "layers": layout.layers,
-        "progression": layout.progression,
         "poc": layout.has_poc,
-        "tlm": layout.has_tlm,
-        "reversible": layout.reversible,
-        "colour_transform": layout.colour_transform,
         "wrapper_bytes": layout.jp2_offset,
-        "main_header_bytes": layout.main_header_bytes,
-        "length_bytes": layout.length_bytes,
         "why_not_htj2k_rpcl": list(why_not_rpcl(layout)),
     }
 

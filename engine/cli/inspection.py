@@ -25,6 +25,7 @@ from ..dicom.indexing import index_instance
 from ..dicom.instance import Instance, ReadAt
 from ..runtime.frame_read import FrameBytes, read_layout
 from ..runtime.source_file import SourceFile
+from .codestream_layout import describe_layout
 from .needed_bytes import needed_bytes
 
 __all__ = ["CODESTREAM_SYNTAXES", "inspect_file"]
@@ -174,23 +175,8 @@ def _frames(frames: FrameIndex) -> _Report:
 
 def _codestream(found: FrameBytes, layout: CodestreamLayout) -> _Report:
     return {
-        "family": "HTJ2K" if layout.ht else "JPEG 2000",
-        "width": layout.width,
-        "height": layout.height,
-        "components": layout.components,
-        "precision": list(layout.precision),
-        "signed": list(layout.signed),
-        "tiles": layout.tiles,
-        "tile_parts": len(layout.tile_parts),
-        "decompositions": layout.decompositions,
-        "layers": layout.layers,
-        "progression": layout.progression,
-        "reversible": layout.reversible,
-        "colour_transform": layout.colour_transform,
-        "tlm": layout.has_tlm,
+        **describe_layout(layout),
         "jp2_offset": layout.jp2_offset,
-        "main_header_bytes": layout.main_header_bytes,
-        "length_bytes": layout.length_bytes,
         "bytes_read": len(found.data),
         "cut_points": _cut_points(layout),
         "needed": _needed(found, layout),
