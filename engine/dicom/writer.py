@@ -8,21 +8,19 @@ offset tables. The same input always gives the same bytes.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
 
 from ...codecs.errors import UnsupportedError, UsageError
 from ...codecs.pixels import Buffer, PixelFormat
 from ...codecs.syntaxes import EXPLICIT_LE, transfer_syntax
 from .bit_packing import BitPacker
-from .element_source import copy_bytes, locate_elements
+from .element_copying import ElementCopier
 from .encapsulation import (
     EMPTY_BASIC_OFFSET_TABLE,
     SEQUENCE_DELIMITER,
     extended_offset_table,
     frame_item,
 )
-from .encoding import Encoding, Located
 from .explicit_elements import explicit_header
 from .header_rewriting import plan_changes
 from .instance import Instance, ReadAt
@@ -32,7 +30,6 @@ from .lossy_history import (
     PastLoss,
     added_items,
     format_ratio,
-    with_item,
 )
 from .meta_writing import file_meta
 from .tags import (
@@ -45,12 +42,7 @@ from .tags import (
 )
 from .value_representations import UNDEFINED_LENGTH
 
-if TYPE_CHECKING:
-    from .transcription import Transcriber
-
 __all__ = ["Part10Writer"]
-
-_MAX_EXTENDED_BYTES = 1 << 20
 
 
 class Part10Writer:
@@ -109,7 +101,6 @@ class Part10Writer:
             raise UsageError("the instance has no frames; copy it as it is")
         self._is_encapsulated = row.encapsulated
         self._instance = instance
-        self._read_at = read_at
         self._transfer_syntax_uid = transfer_syntax_uid
         self._pixels = pixels
         self._frame_count = frame_count
@@ -127,9 +118,7 @@ class Part10Writer:
                 f" at most {UNDEFINED_LENGTH - 1}",
                 feature="uncompressed Pixel Data of 4 GiB",
             )
-        layout = instance.layout
-        self._encoding = Encoding(layout.explicit_vr, layout.little_endian)
-        self._transcriber: Transcriber | None = None
+        self._source = ElementCopier(instance, read_at)
         self._ratio: float | None = None
         self._ratio_offset: int | None = None
         self._table_offset: int | None = None
@@ -195,7 +184,9 @@ class Part10Writer:
         layout = self._instance.layout
         assert layout.end_offset is not None
         dropped = dict.fromkeys(self._changes)
-        yield from self._elements(layout.end_offset, layout.size_bytes, changes=dropped, items={})
+        yield from self._source.elements(
+            layout.end_offset, layout.size_bytes, changes=dropped, items={}
+        )
 
     def patches(self) -> tuple[tuple[int, bytes], ...]:
         """Offsets in the file and the bytes to write there, now that all frames are known.
@@ -235,83 +226,9 @@ class Part10Writer:
         layout = instance.layout
         assert layout.pixel_offset is not None
         start = 0 if layout.deflated else layout.dataset_offset
-        yield from self._elements(
+        yield from self._source.elements(
             start, layout.pixel_offset, changes=self._changes, items=self._added_items
         )
-
-    def _elements(
-        self,
-        start_bytes: int,
-        end_bytes: int,
-        *,
-        changes: Mapping[int, bytes | None],
-        items: Mapping[int, bytes],
-    ) -> Iterator[bytes]:
-        """The elements between two offsets of the source, with `changes` put in by tag.
-
-        The sequences in `items` get one item more, and are put in where there are none.
-        """
-        inserts = [(tag, element) for tag, element in changes.items() if element is not None]
-        inserts += [
-            (tag, with_item(explicit_header(tag, "SQ", 0), item)) for tag, item in items.items()
-        ]
-        inserts.sort(reverse=True)
-        copy_from = copy_to = start_bytes
-        for located in locate_elements(
-            self._read_at, encoding=self._encoding, start_bytes=start_bytes, end_bytes=end_bytes
-        ):
-            inserting = bool(inserts) and inserts[-1][0] < located.tag
-            is_dropped = located.tag in changes or located.tag >> 16 == 2
-            if inserting or is_dropped or located.tag in items or self._must_transcribe:
-                yield from copy_bytes(self._read_at, start_bytes=copy_from, end_bytes=copy_to)
-                copy_from = located.offset_bytes
-            while inserts and inserts[-1][0] < located.tag:
-                yield inserts.pop()[1]
-            if is_dropped:
-                copy_from = located.end_offset
-            elif located.tag in items:
-                inserts = [insert for insert in inserts if insert[0] != located.tag]
-                yield from self._extended(located, items[located.tag])
-                copy_from = located.end_offset
-            elif self._must_transcribe:
-                yield from self._transcribed(located)
-                copy_from = located.end_offset
-            copy_to = located.end_offset
-        yield from copy_bytes(self._read_at, start_bytes=copy_from, end_bytes=copy_to)
-        while inserts:
-            yield inserts.pop()[1]
-
-    def _extended(self, located: Located, item: bytes) -> Iterator[bytes]:
-        """A sequence with one item more; as it is where it is absurdly long, or no sequence."""
-        if self._must_transcribe:
-            pieces = self._transcribed(located)
-        else:
-            pieces = copy_bytes(
-                self._read_at, start_bytes=located.offset_bytes, end_bytes=located.end_offset
-            )
-        if located.end_offset - located.offset_bytes > _MAX_EXTENDED_BYTES:
-            yield from pieces
-            return
-        element = b"".join(pieces)
-        yield with_item(element, item) if element[4:6] == b"SQ" else element
-
-    @property
-    def _must_transcribe(self) -> bool:
-        return not (self._encoding.explicit_vr and self._encoding.little_endian)
-
-    def _transcribed(self, located: Located) -> Iterator[bytes]:
-        if self._transcriber is None:
-            # Deferred: it needs pydicom's dictionary, which takes a while to import.
-            from .transcription import Transcriber
-
-            pixels = self._instance.pixels
-            self._transcriber = Transcriber(
-                self._read_at,
-                encoding=self._encoding,
-                signed=pixels is not None and pixels.signed,
-                size_bytes=self._instance.layout.size_bytes,
-            )
-        return self._transcriber.transcribe(located)
 
     def _pixel_data_start(self) -> bytes:
         """The header of Pixel Data, and the empty Basic Offset Table."""
