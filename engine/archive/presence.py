@@ -61,6 +61,11 @@ class Presence:
                     self._seen.put(key, now)
         return gone
 
+    def forget(self, key: str) -> None:
+        """A blob was found missing: it is looked for again, however short ago it was seen."""
+        with self._lock:
+            self._seen.drop(key)
+
     def _not_seen(self, keys: set[str], seen_within_s: float) -> list[str]:
         oldest = self._clock() - seen_within_s
         with self._lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 
 from ...codecs.errors import IntegrityError
 from ...codecs.pixels import Buffer
@@ -42,10 +43,14 @@ async def pieces(body: Body, *, blobs: BlobStore | None = None) -> AsyncGenerato
     try:
         for segment in body.segments():
             if isinstance(segment, BlobSlice):
-                if piece.filled:
-                    yield piece.taken()
-                async for blob_piece in _blob_pieces(blobs, segment):
-                    yield blob_piece
+                async with aclosing(_blob_pieces(blobs, segment)) as read:
+                    # A blob that is lost is told before what stands before it.
+                    first = await anext(read)
+                    if piece.filled:
+                        yield piece.taken()
+                    yield first
+                    async for blob_piece in read:
+                        yield blob_piece
                 piece.passed(segment.length_bytes)
                 continue
             position, length = 0, segment_bytes(segment)

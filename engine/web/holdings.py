@@ -54,6 +54,7 @@ class Holdings:
     """The catalogue and its folders, as requests see them. For one event loop.
 
     `on_gone` is called with the path of a file that is found gone: it may lie elsewhere now.
+    `presence` tells which blobs of the locator's are there.
     """
 
     def __init__(
@@ -63,10 +64,11 @@ class Holdings:
         *,
         on_gone: Callable[[str], None] = lambda _: None,
         locator: Locator | None = None,
+        presence: Presence | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._locator = locator
-        self._presence = None if locator is None else Presence(locator.blobs)
+        self._presence = presence
         self._clock = clock
         self.catalogue = catalogue
         self._index = index

@@ -31,11 +31,13 @@ from ..archive.ingest import Ingest
 from ..archive.local_copies import LocalCopies
 from ..archive.locating import Locator
 from ..archive.newest import newest_first
+from ..archive.presence import Presence
 from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
 from ..archive.store_folder import UPLOADS
 from ..archive.stored import OnConflict, entry_of
 from ..archive.uploads import Uploads
+from ..archive.watched_blobs import WatchedBlobs
 from ..archive.wire_store import WireStore
 from ..runtime.arrivals import Arrivals
 from ..runtime.byte_budget import ByteBudget
@@ -174,6 +176,8 @@ async def _run(
     on_scan: Callable[[ScanProgress], None],
 ) -> None:
     index = FolderIndex(catalogue, settings.folders)
+    presence = Presence(blobs)
+    blobs = WatchedBlobs(blobs, on_lost=presence.forget)
     renditions = RenditionStore(settings.store / "renditions")
     locator = Locator(blobs, LocalCopies(settings.store / "copies", settings.copies_bytes))
     builder = RenditionBuilder(
@@ -193,7 +197,9 @@ async def _run(
         on_scan=on_scan,
         on_indexed=builder.look_again,
     )
-    holdings = Holdings(catalogue, index, on_gone=folders.notice, locator=locator)
+    holdings = Holdings(
+        catalogue, index, on_gone=folders.notice, locator=locator, presence=presence
+    )
 
     def notice(kept: list[Kept]) -> None:
         entries = [entry_of(one.stored) for one in kept]

@@ -31,6 +31,34 @@ class Elsewhere(DirectoryBlobs):
         return None
 
 
+class Seen(NamedTuple):
+    """A server whose blobs are elsewhere, and were there a moment ago: their files, by UID."""
+
+    client: Any
+    blobs: dict[str, Path]
+    urls: dict[str, str]
+
+
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch, make_instance, make_ct_samples, run_server) -> Iterator[Seen]:
+    monkeypatch.setattr(server, "open_blobs", lambda _, *, local: Elsewhere(local))
+    files, blobs, urls = [], {}, {}
+    for number in (1, 2, 3):
+        uid = f"1.2.5.1.{number}"
+        where = {"study": "1.2.5", "series": "1.2.5.1"}
+        one = make_instance(tmp_path / uid, uid, make_ct_samples(2, 64, number), **where)
+        files.append(one.path.read_bytes())
+        key = f"{hashlib.sha256(files[-1]).hexdigest()}.dcm"
+        blobs[uid], urls[uid] = tmp_path / "store" / "blobs" / key[:2] / key, one.url
+    (tmp_path / "nothing").mkdir()
+    with run_server(tmp_path / "nothing", tmp_path / "store") as client:
+        assert post(client.address, files) == 200
+        assert client.get("/studies/1.2.5", _PARTS).status == 200
+        for url in urls.values():
+            assert client.get(url, "application/dicom").status == 200
+        yield Seen(client, blobs, urls)
+
+
 class Archive(NamedTuple):
     """A served store with three instances; the blobs of all but `_SOUND` are lost."""
 
@@ -161,3 +189,37 @@ def test_who_pushes_is_not_told_that_it_is_there(archive: Archive) -> None:
     )
     assert status == 200
     assert [pairs[at][0] for at in json.loads(answer)["known"]] == [_SOUND]
+
+
+@pytest.mark.parametrize("accept", [_PARTS, _ZIP])
+def test_one_that_is_lost_where_an_answer_begins_is_an_error(seen: Seen, accept: str) -> None:
+    uid = "1.2.5.1.1"
+    seen.blobs[uid].unlink()
+    answer = seen.client.get("/studies/1.2.5", accept)
+    assert answer.status == 500
+    assert json.loads(answer.body)["message"] == "the blob is gone"
+    again = seen.client.get("/studies/1.2.5", accept)
+    assert (again.status, uid in json.loads(again.body)["message"]) == (500, True)
+    assert seen.client.get(seen.urls[uid], "application/dicom").status == 500
+
+
+@pytest.mark.parametrize("accept", [_PARTS, _ZIP])
+def test_one_that_is_lost_in_the_middle_cuts_the_connection_and_is_known_then(
+    seen: Seen, accept: str
+) -> None:
+    uid = "1.2.5.1.2"
+    seen.blobs[uid].unlink()
+    with pytest.raises(http.client.IncompleteRead):
+        seen.client.get("/studies/1.2.5", accept)
+    again = seen.client.get("/studies/1.2.5", accept)
+    assert (again.status, uid in json.loads(again.body)["message"]) == (500, True)
+
+
+def test_a_parcel_of_one_that_is_lost_is_cut_and_refused_then(seen: Seen, wait_until) -> None:
+    uid, path = "1.2.5.1.2", "/mersey/studies/1.2.5/parcels"
+    assert seen.client.ask(f"{path}/0").status == 200
+    seen.blobs[uid].unlink()
+    with pytest.raises(http.client.IncompleteRead):
+        seen.client.ask(f"{path}/0")
+    wait_until(lambda: seen.client.ask(path).status == 500)
+    assert uid in json.loads(seen.client.ask(path).body)["message"]
