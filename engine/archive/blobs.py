@@ -91,6 +91,10 @@ class BlobStore(Protocol):
         """The key of every blob, in no order."""
         ...
 
+    def dated_keys(self) -> Iterator[tuple[str, int]]:
+        """The key of every blob and when it was put there, in ns since 1970; in no order."""
+        ...
+
     def collect(self, *, older_than_s: float) -> int:
         """Remove what was left in `incoming` by processes that died; how many files went."""
         ...

@@ -182,8 +182,16 @@ class Catalogue:
             rows = connection.execute(statement).all()
         return [_entry(row, unpack_instance(row.record)) for row in rows]
 
-    def store(self, stored: Sequence[StoredInstance], *, on_conflict: OnConflict) -> list[Settled]:
+    def store(
+        self,
+        stored: Sequence[StoredInstance],
+        *,
+        on_conflict: OnConflict,
+        received: Sequence[int] | None = None,
+    ) -> list[Settled]:
         """Put in instances whose blobs are durable, in one durable transaction.
+
+        They have come now, or at the times `received`, in ns since 1970.
 
         Returns what became of each, in order. The laws are `settling`'s: the same bytes again
         are ``same``; where a UID is taken by other bytes, by blob or by a file in place, the
@@ -198,7 +206,8 @@ class Catalogue:
             end; to store the same again does no harm either way.
         """
         now = time.time_ns()
-        made = [_rows_of_stored(one, received=now + n) for n, one in enumerate(stored)]
+        times = range(now, now + len(stored)) if received is None else received
+        made = [_rows_of_stored(one, received=at) for one, at in zip(stored, times, strict=True)]
         uids = sorted({rows.uids[2] for rows in made})
         digests: dict[tuple[str, FileStamp], str] = {}
         wanted_digests: list[Held] = []

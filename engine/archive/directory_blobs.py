@@ -112,6 +112,15 @@ class DirectoryBlobs:
         except OSError as error:
             raise ResourceError(f"the store cannot be read: {error.strerror}") from error
 
+    def dated_keys(self) -> Iterator[tuple[str, int]]:
+        for key in self.keys():
+            try:
+                yield key, os.stat(self._path(key)).st_mtime_ns
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            except OSError as error:
+                raise ResourceError(f"the store cannot be read: {error.strerror}") from error
+
     def collect(self, *, older_than_s: float) -> int:
         return collect_incoming(self._incoming, older_than_s=older_than_s)
 

@@ -118,9 +118,15 @@ class ObjectBlobs:
             raise _failure(error) from error
 
     def keys(self) -> Iterator[str]:
+        return (key for key, _ in self.dated_keys())
+
+    def dated_keys(self) -> Iterator[tuple[str, int]]:
         try:
             for page in obstore.list(self._store, prefix="blobs"):
-                yield from filter(is_key, (found["path"].rpartition("/")[2] for found in page))
+                for found in page:
+                    key = found["path"].rpartition("/")[2]
+                    if is_key(key):
+                        yield key, int(found["last_modified"].timestamp() * 1e9)
         except BaseError as error:
             raise _failure(error) from error
 

@@ -1,9 +1,10 @@
 """The catalogue made anew from the blobs alone.
 
 Every blob is read, compared with its key and described; where two hold the same instance, the
-newer blob is kept (`newest last`). A SQLite catalogue is made beside the old one and takes its
-place in one step, the old one is moved aside; one on PostgreSQL is emptied and filled, and says
-until the end that it is to be rebuilt. Files in place are found again by the next scan.
+newer blob is kept (`newest last`). An instance was received when its blob was put into the store. A
+SQLite catalogue is made beside the old one and takes its place in one step, the old one is moved
+aside; one on PostgreSQL is emptied and filled, and says until the end that it is to be rebuilt.
+Files in place are found again by the next scan.
 """
 
 from __future__ import annotations
@@ -105,13 +106,15 @@ def _fill(
     known: set[str] = set()
     while True:
         # What came meanwhile is newer than all before it.
-        new = set(blobs.keys()) - known
+        new = {key: time_ns for key, time_ns in blobs.dated_keys() if key not in known}
         if not new:
             return done
-        known |= new
-        described = _described(_oldest_first(blobs, new), describe, ahead, done, on_progress)
+        known |= new.keys()
+        oldest_first = sorted(new, key=lambda key: (new[key], key))
+        described = _described(oldest_first, describe, ahead, done, on_progress)
         for group in batched(described, _AT_ONCE):
-            outcomes = catalogue.store(list(group), on_conflict="replace")
+            times = [new[one.blob_key] for one in group]
+            outcomes = catalogue.store(list(group), on_conflict="replace", received=times)
             done.instances += sum(one.outcome == "new" for one in outcomes)
             done.replaced += sum(one.outcome == "replaced" for one in outcomes)
 
@@ -135,19 +138,6 @@ def _described(
             done.unread.append((key, found.message))
         else:
             yield found.stored
-
-
-def _oldest_first(blobs: BlobStore, keys: Iterable[str]) -> list[str]:
-    """By time where the store tells it, else by key: the last one of a conflict is kept."""
-
-    def age(key: str) -> tuple[int, str]:
-        path = blobs.path_of(key)
-        try:
-            return (0 if path is None else os.stat(path).st_mtime_ns, key)
-        except FileNotFoundError:
-            return (0, key)
-
-    return sorted(keys, key=age)
 
 
 def _refuse_if_open(path: Path) -> None:

@@ -55,5 +55,8 @@ class WatchedBlobs:
     def keys(self) -> Iterator[str]:
         return self._blobs.keys()
 
+    def dated_keys(self) -> Iterator[tuple[str, int]]:
+        return self._blobs.dated_keys()
+
     def collect(self, *, older_than_s: float) -> int:
         return self._blobs.collect(older_than_s=older_than_s)

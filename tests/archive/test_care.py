@@ -28,6 +28,7 @@ from mersey.engine.archive.exporting import export_instance, studies_of_patient,
 from mersey.engine.archive.ingest import Ingest
 from mersey.engine.archive.rebuilding import rebuild
 from mersey.engine.archive.removal_lock import RemovalLock
+from mersey.engine.archive.store_folder import take_stats
 from mersey.engine.archive.stored import Settled
 from mersey.engine.archive.tables import instances
 from mersey.engine.archive.verifying import check_blobs, mend, missing_blobs
@@ -66,6 +67,9 @@ class FolderBlobs:
 
     def keys(self) -> Iterator[str]:
         yield from sorted(os.listdir(self._root))
+
+    def dated_keys(self) -> Iterator[tuple[str, int]]:
+        return ((key, (self._root / key).stat().st_mtime_ns) for key in self.keys())
 
     def collect(self, *, older_than_s: float) -> int:
         return 0
@@ -339,6 +343,17 @@ def test_of_two_blobs_of_an_instance_the_newer_one_is_kept(archive: Archive, sli
     done = rebuilt(archive)
     assert (done.instances, done.replaced) == (1, 1)
     assert [entry.blob_key for entry in archive.catalogue.every_entry()] == [new]
+
+
+def test_a_rebuilt_catalogue_knows_when_each_blob_came(archive: Archive, slices) -> None:
+    keys = [archive.put(data) for data in slices[:3]]
+    for key, at_s in zip(keys, (3000, 1000, 2000), strict=True):
+        os.utime(archive.blobs.path_of(key), (at_s, at_s))
+    rebuilt(archive)
+    newest = archive.catalogue.newest(3)
+    assert [entry.blob_key for entry in newest] == [keys[0], keys[2], keys[1]]
+    stats = take_stats(archive.blobs, archive.catalogue, archive.root)
+    assert (stats.oldest_s, stats.newest_s) == (1000, 3000)
 
 
 def test_a_rebuild_tells_of_damaged_blobs_and_goes_on(archive: Archive, slices) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 
 import pytest
 from mersey.codecs.errors import IntegrityError, UsageError
@@ -48,6 +49,15 @@ class BlobStoreContract:
         items = [received(store, os.urandom(50), str(number)) for number in range(20)]
         store.commit(items)
         assert {item.key for item in items} <= set(store.keys())
+
+    def test_every_key_tells_when_its_blob_was_put_there(self, store: BlobStore) -> None:
+        items = [received(store, os.urandom(50), str(number)) for number in range(3)]
+        before_s = time.time()
+        store.commit(items)
+        dated = dict(store.dated_keys())
+        assert dated.keys() == set(store.keys())
+        for item in items:  # some tell it in whole seconds, and by their own clock
+            assert before_s - 60 < dated[item.key] / 1e9 < time.time() + 60
 
     def test_a_blob_that_is_there_stays_as_it_is(self, store: BlobStore) -> None:
         store.commit([received(store, b"same bytes")])
