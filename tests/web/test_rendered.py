@@ -8,8 +8,10 @@ import imagecodecs
 import numpy as np
 import pytest
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import BasicTextSRStorage
+
+from .samples import write
 
 PARTS = 'multipart/related; type="image/png"'
 
@@ -185,11 +187,9 @@ def test_what_has_no_pixels_has_no_picture(tmp_path, run_server) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     report = Dataset()
-    report.file_meta = FileMetaDataset()
-    report.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     report.SOPClassUID, report.SOPInstanceUID = BasicTextSRStorage, "1.9.1.1"
     report.StudyInstanceUID, report.SeriesInstanceUID, report.Modality = "1.9", "1.9.1", "SR"
-    report.save_as(folder / "sr.dcm", enforce_file_format=True)
+    write(folder / "sr.dcm", report)
     place = "/studies/1.9/series/1.9.1/instances/1.9.1.1"
     with run_server(folder, tmp_path / "store") as client:
         rendered = client.get(f"{place}/rendered")

@@ -17,8 +17,10 @@ import pytest
 from mersey.engine.archive.directory_blobs import DirectoryBlobs
 from mersey.engine.web import server
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import EncapsulatedPDFStorage
+
+from .samples import write
 
 _STUDY = "1.2.3"
 _CT, _PDF = "1.2.3.1.1", "1.2.3.9.2"
@@ -33,9 +35,7 @@ def make_document(path: Path) -> bytes:
     dataset.PatientID, dataset.Modality = "P1", "DOC"
     dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
     dataset.EncapsulatedDocument = b"%PDF-1.4 words and words again\n" * 4000
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.save_as(path, enforce_file_format=True)
+    write(path, dataset)
     data = bytearray(path.read_bytes())
     data[:4] = b"II*\0"
     return bytes(data)

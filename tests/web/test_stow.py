@@ -28,7 +28,7 @@ from mersey.engine.web.status import RefusedError, status_of
 from mersey.engine.web.store_response import store_response
 from mersey.engine.web.stow import receive_objects
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComprehensiveSRStorage,
     CTImageStorage,
@@ -39,6 +39,8 @@ from pydicom.uid import (
     SegmentationStorage,
     TwelveLeadECGWaveformStorage,
 )
+
+from .samples import part10
 
 PARTS = 'multipart/related; type="application/dicom"; boundary=bound'
 JSON_PARTS = 'multipart/related; type="application/dicom+json"; boundary=bound'
@@ -130,17 +132,6 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     yield opened
     assert not opened.left_over()
     opened.catalogue.close()
-
-
-def part10(dataset: Dataset, *, preamble: bytes = bytes(128)) -> bytes:
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.preamble = preamble
-    written = BytesIO()
-    dataset.save_as(written, enforce_file_format=True)
-    return written.getvalue()
 
 
 def object_of(uid: str, sop_class: str, *, study: str = "1.2.3") -> Dataset:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_encoder
 from pydicom.uid import (
@@ -18,6 +18,8 @@ from pydicom.uid import (
     RLELossless,
     SecondaryCaptureImageStorage,
 )
+
+from .samples import write
 
 DEFAULT = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 URL = "/studies/1.2.8/series/1.2.8.1/instances/1.2.8.1.1/frames/1"
@@ -38,11 +40,9 @@ def describe(photometric: str, planar: int) -> Dataset:
 
 def save(folder: Path, dataset: Dataset, data: bytes, uid: str) -> None:
     folder.mkdir()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = uid
     dataset.PixelData = data
     dataset["PixelData"].VR = "OB"
-    dataset.save_as(folder / "a.dcm", enforce_file_format=True)
+    write(folder / "a.dcm", dataset, uid)
 
 
 def in_order(planar: int) -> bytes:

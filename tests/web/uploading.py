@@ -8,12 +8,13 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RawDataStorage
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, RawDataStorage
+
+from .samples import part10
 
 __all__ = ["Reply", "Wire", "broken_file", "multipart", "raw_file", "stored_uids"]
 
@@ -84,14 +85,14 @@ def raw_file(uid: str, *, size_bytes: int = 1000, study: str = "1.2.3") -> bytes
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, f"{study}.1"
     dataset.PatientID = "P1"
     dataset.add_new(0x00291010, "OB", bytes(range(256)) * (size_bytes // 256 + 1))
-    return _written(dataset)
+    return part10(dataset)
 
 
 def broken_file(uid: str) -> bytes:
     """A Part 10 file that no archive takes: it belongs to no study."""
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, uid
-    return _written(dataset)
+    return part10(dataset)
 
 
 def multipart(*files: bytes, boundary: str = "bound") -> tuple[str, bytes]:
@@ -108,13 +109,3 @@ def stored_uids(reply: Reply) -> list[str]:
     """The SOP Instance UIDs that a store response says are stored."""
     items = reply.json().get("00081199", {}).get("Value", [])
     return [item["00081155"]["Value"][0] for item in items]
-
-
-def _written(dataset: Dataset) -> bytes:
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    written = BytesIO()
-    dataset.save_as(written, enforce_file_format=True)
-    return written.getvalue()
