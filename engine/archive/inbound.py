@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -121,20 +121,78 @@ class Inbound:
         """
         view = memoryview(data).cast("B")
         stop = start + view.nbytes
-        if not 0 <= start <= stop <= self.manifest.length_bytes:
-            raise UsageError(f"bytes {start} to {stop} of {self.manifest.length_bytes}")
+        self._require(start, stop)
         if start == stop:
             return []
         touched = [index for index in self.items_of(start, stop) if not self.is_whole(index)]
+        self._place(touched, start, view)
+        return self._noted(touched, [ByteRange(start, stop)])
+
+    def gaps(self, start: int, stop: int) -> list[ByteRange]:
+        """The bytes between `start` and `stop` that are still to come, in order.
+
+        Raises
+        ------
+        UsageError
+            The parcel has no such bytes.
+        """
+        self._require(start, stop)
+        return list(self._there.missing(start, stop))
+
+    def place(self, start: int, data: Buffer, *, gaps: Sequence[ByteRange]) -> None:
+        """Put those of the bytes where they belong that lie in `gaps`; they do not count yet.
+
+        Unlike all else this may be called beside other calls, in any thread.
+
+        Raises
+        ------
+        ResourceError
+            The disk is full, or fails.
+        """
+        view = memoryview(data).cast("B")
+        for gap in gaps:
+            first, last = max(start, gap.start), min(start + view.nbytes, gap.stop)
+            if first < last:
+                self._place(self.items_of(first, last), first, view[first - start : last - start])
+
+    def note(self, gaps: Sequence[ByteRange]) -> list[int]:
+        """Note that bytes are there now, all of which were placed.
+
+        Returns
+        -------
+        list of int
+            The items that are whole now and were not before.
+
+        Raises
+        ------
+        ResourceError
+            The disk is full, or fails.
+        """
+        touched = {
+            index: None
+            for gap in gaps
+            for index in self.items_of(gap.start, gap.stop)
+            if not self.is_whole(index)
+        }
+        return self._noted(touched, gaps)
+
+    def _place(self, indices: Iterable[int], start: int, view: memoryview) -> None:
         try:
-            for index in touched:
+            for index in indices:
                 self._write_item(index, start, view)
         except OSError as error:
             raise ResourceError(f"a parcel cannot be received: {error.strerror}") from error
+
+    def _noted(self, touched: Collection[int], ranges: Sequence[ByteRange]) -> list[int]:
         self._unsynced.update(touched)
-        self._there.add(start, stop)
-        self._note({"w": [start, stop]})
+        for one in ranges:
+            self._there.add(one.start, one.stop)
+            self._note({"w": [one.start, one.stop]})
         return [index for index in touched if self.is_whole(index)]
+
+    def _require(self, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= self.manifest.length_bytes:
+            raise UsageError(f"bytes {start} to {stop} of {self.manifest.length_bytes}")
 
     def sync(self) -> None:
         """Make everything that was written so far durable.

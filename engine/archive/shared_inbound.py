@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from ...codecs.errors import ResourceError, UsageError
 from ...codecs.pixels import Buffer
 from ..transfer.manifest import Manifest
+from ..transfer.ranges import ByteRange
 from .inbound import Inbound, whole_lines
 
 __all__ = ["SharedInbound"]
@@ -44,6 +45,14 @@ class SharedInbound(Inbound):
     def write(self, start: int, data: Buffer) -> list[int]:
         with self._turn():
             return super().write(start, data)
+
+    def gaps(self, start: int, stop: int) -> list[ByteRange]:
+        with self._turn():
+            return super().gaps(start, stop)
+
+    def note(self, gaps: Sequence[ByteRange]) -> list[int]:
+        with self._turn():
+            return super().note(gaps)
 
     def sync(self) -> None:
         with self._turn():

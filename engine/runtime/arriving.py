@@ -1,8 +1,10 @@
 """One parcel on its way in: who writes to it takes turns, and shares the flushes.
 
-Everything that touches the disk does so in threads, one at a time. Whoever waits for bytes to be
-durable waits for a flush that began after they were written; all who came meanwhile share it.
-Another process may receive the same parcel: what it did is learned whenever something is asked.
+Everything that touches the disk does so in threads, one at a time, but for bytes that are put
+where they belong before they count (`Inbound.place`): those need not wait in memory. Whoever waits
+for bytes to be durable waits for a flush that began after they were noted; all who came meanwhile
+share it. Another process may receive the same parcel: what it did is learned whenever something is
+asked.
 """
 
 from __future__ import annotations
@@ -10,12 +12,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Self, cast, get_args
 
-from ...codecs.pixels import Buffer
 from ..archive.examination import Refusal, RefusedFor
 from ..archive.shared_inbound import SharedInbound
 from ..archive.stored import SettledAs
@@ -80,9 +81,16 @@ class Arriving:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def write(self, start: int, data: Buffer) -> list[int]:
-        """Put bytes where they belong; the items that are whole with them. Not durable yet."""
-        whole = await self._do(lambda: self.inbound.write(start, data))
+    async def gaps(self, start: int, stop: int) -> list[ByteRange]:
+        """The bytes between `start` and `stop` that are still to come."""
+        return await self._do(lambda: self.inbound.gaps(start, stop))
+
+    async def note(self, gaps: Sequence[ByteRange]) -> list[int]:
+        """Bytes were placed (`Inbound.place`) and are right: the items that are whole with them.
+
+        Not durable yet.
+        """
+        whole = await self._do(lambda: self.inbound.note(gaps))
         self._written += 1
         return whole
 

@@ -18,8 +18,8 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from shutil import disk_usage
 from typing import Any
 
@@ -33,6 +33,7 @@ from ..runtime.arriving import Arriving
 from ..runtime.byte_budget import ByteBudget
 from ..transfer.digest_fields import sha256_of
 from ..transfer.manifest import MAX_MANIFEST_BYTES, Manifest
+from ..transfer.ranges import ByteRange
 from .requests import base_url
 from .status import Reason, RefusedError
 from .store_response import store_response
@@ -41,7 +42,9 @@ from .stow import STALL_S, StoreReport
 __all__ = ["Inbounds"]
 
 _MAX_PIECE_BYTES = 16 << 20
-_PIECES_BYTES = 96 << 20
+_STEP_BYTES = 1 << 20
+"""So many bytes of a body are held until they are written."""
+_PIECES_BYTES = 64 << 20
 _MAX_RANGES_TOLD = 10_000
 _MAX_KNOWN = 20_000
 _LEFT_FREE_BYTES = 64 << 20
@@ -84,18 +87,15 @@ class Inbounds:
             digest = _digest(request)
             if digest is None and _cuts_an_item(arriving, start, stop):
                 raise UsageError("bytes of a part of an instance need a Content-Digest")
-            async with self._budget.hold(stop - start):
-                data = await _body(request, stop - start)
-                if len(data) != stop - start:
-                    raise UsageError(f"{len(data)} bytes came, Content-Range told {stop - start}")
-                if digest is not None and await asyncio.to_thread(_sha256, data) != digest:
+            with _full_disk_told():
+                gaps = await arriving.gaps(start, stop)
+                async with self._budget.hold(_STEP_BYTES):
+                    found = await _placed(request, arriving, start, stop, gaps)
+                if digest is not None and found != digest:
                     raise UsageError("the bytes do not have the SHA-256 of Content-Digest")
                 if arriving.is_gone:
                     raise RefusedError("no such parcel", reason=Reason.NOT_FOUND)
-                with _full_disk_told():
-                    whole = await arriving.write(start, data)
-                del data
-            with _full_disk_told():
+                whole = await arriving.note(gaps)
                 await arriving.flush()
             self._arrivals.take_up(arriving, whole)
         return Response(status_code=204)
@@ -159,21 +159,58 @@ async def _state(arriving: Arriving) -> dict[str, Any]:
 async def _body(request: Request, most_bytes: int) -> bytearray:
     """The body, as it comes; refused where it is longer than `most_bytes`, or stalls."""
     data = bytearray()
+    async for piece in _pieces(request, most_bytes):
+        data += piece
+    return data
+
+
+async def _pieces(request: Request, most_bytes: int) -> AsyncGenerator[bytes]:
     stream = request.stream()
+    came_bytes = 0
     try:
         while True:
             async with asyncio.timeout(STALL_S):
                 piece = await anext(stream, None)
             if piece is None:
-                return data
-            if len(data) + len(piece) > most_bytes:
+                return
+            came_bytes += len(piece)
+            if came_bytes > most_bytes:
                 raise RefusedError(f"more than {most_bytes} bytes", reason=Reason.TOO_LARGE)
-            data += piece
+            yield piece
     except TimeoutError:
         message = f"nothing came for {STALL_S:g} s"
         raise RefusedError(message, reason=Reason.STALLED) from None
     except ClientDisconnect as error:
         raise UsageError("the client went away") from error  # nobody is there to read it
+
+
+async def _placed(
+    request: Request, arriving: Arriving, start: int, stop: int, gaps: Sequence[ByteRange]
+) -> bytes:
+    """Put the bytes where they belong while they come; their SHA-256. They do not count yet."""
+    digest = hashlib.sha256()
+    at = start
+
+    def place(pieces: Sequence[bytes]) -> None:
+        nonlocal at
+        for piece in pieces:
+            digest.update(piece)
+            arriving.inbound.place(at, piece, gaps=gaps)
+            at += len(piece)
+
+    held: list[bytes] = []
+    async with aclosing(_pieces(request, stop - start)) as pieces:
+        async for piece in pieces:
+            held.append(piece)
+            if sum(map(len, held)) >= _STEP_BYTES:
+                if arriving.is_gone:
+                    raise RefusedError("no such parcel", reason=Reason.NOT_FOUND)
+                await asyncio.to_thread(place, held)
+                held = []
+    await asyncio.to_thread(place, held)
+    if at != stop:
+        raise UsageError(f"{at - start} bytes came, Content-Range told {stop - start}")
+    return digest.digest()
 
 
 def _pairs(body: bytearray) -> list[tuple[str, str]]:
@@ -221,10 +258,6 @@ def _cuts_an_item(arriving: Arriving, start: int, stop: int) -> bool:
     items = arriving.manifest.items
     touched = arriving.inbound.items_of(start, stop)
     return items[touched[0]].offset_bytes != start or items[touched[-1]].end_bytes != stop
-
-
-def _sha256(data: bytearray) -> bytes:
-    return hashlib.sha256(data).digest()
 
 
 @contextmanager

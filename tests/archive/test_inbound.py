@@ -140,6 +140,25 @@ def test_another_parcel_of_the_same_name_is_received_anew(tmp_path: Path) -> Non
         assert not list((tmp_path / "in").glob("*.part"))
 
 
+def test_bytes_that_were_placed_count_when_they_are_noted(tmp_path: Path) -> None:
+    with Inbound.open(tmp_path / "in", _manifest()) as inbound:
+        inbound.write(50, _WHOLE[50:3000])
+        gaps = inbound.gaps(0, len(_WHOLE))
+        assert [(one.start, one.stop) for one in gaps] == [(0, 50), (3000, len(_WHOLE))]
+        for start in range(0, len(_WHOLE), 700):
+            # What is there is not written again.
+            data = bytes(700) if start == 700 else _WHOLE[start : start + 700]
+            inbound.place(start, data, gaps=gaps)
+        assert inbound.received_bytes == 2950
+
+    with Inbound.open(tmp_path / "in", _manifest()) as again:
+        assert again.received_bytes == 2950
+        assert again.is_whole(1)
+        assert sorted(again.note(gaps)) == [0, *range(2, len(_SIZES))]
+        assert not again.note(gaps)
+        assert _received(again)
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     with (
         Inbound.open(tmp_path / "in", _manifest()),
