@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import pydicom
 import pytest
 from mersey.codecs.codestream import scan_codestream
-from mersey.codecs.errors import CodestreamError, IntegrityError, UnsupportedError
-from mersey.codecs.pixels import PixelFormat
-from mersey.codecs.registry import Registry
-from mersey.codecs.surgery import conforms_to_rpcl, reorder, to_progressive
+from mersey.codecs.errors import CodestreamError, UnsupportedError
+from mersey.codecs.surgery import conforms_to_rpcl, to_progressive
 from mersey.codecs.syntaxes import (
     HTJ2K,
     HTJ2K_LOSSLESS,
@@ -31,14 +27,13 @@ from mersey.engine.runtime.frame_run import FrameRun, execute_run, plan_runs
 from mersey.engine.runtime.outcome import Outcome
 from mersey.engine.runtime.plan import Job, plan_transcode
 from mersey.engine.runtime.progressive_form import is_progressive
-from mersey.engine.runtime.rearranging import PROGRESSIVE, NotRearrangedError, verify_rearranged
+from mersey.engine.runtime.rearranging import PROGRESSIVE
 from mersey.engine.runtime.transcode import transcode_file
 from mersey.engine.runtime.worker_pool import WorkerPool
-from phantom import Thorax
 from pydicom.data import get_testdata_file
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate
 
-SYNTAXES = {f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203)}
+from .progressive_frames import decoded, frames_of, ht, j2k, real_files
 
 type Transcode = Callable[..., Outcome]
 type MakeFile = Callable[..., Path]
@@ -82,37 +77,6 @@ def make_file(sample_study, tmp_path: Path) -> MakeFile:
         return path
 
     return make
-
-
-@pytest.fixture(scope="module")
-def images() -> list[np.ndarray]:
-    thorax = Thorax(size=128, slices=10, seed=1)
-    return [thorax.frame(index) for index in range(5)]
-
-
-def j2k(image: np.ndarray, *, level: float | None = None) -> bytes:
-    data: bytes = imagecodecs.jpeg2k_encode(
-        image, level=level, codecformat="j2k", reversible=level is None, bitspersample=12
-    )
-    return data
-
-
-def ht(image: np.ndarray, *, reversible: bool = True, resolutions: int = 4) -> bytes:
-    """HTJ2K in LRCP, without TLM."""
-    data = imagecodecs.htj2k_encode(
-        image, reversible=reversible, resolutions=resolutions, bitspersample=12
-    )
-    return reorder(data, progression="LRCP")
-
-
-def frames_of(path: Path) -> list[bytes]:
-    ds = pydicom.dcmread(path)
-    count = int(ds.get("NumberOfFrames", 1))
-    return list(generate_frames(ds.PixelData, number_of_frames=count))
-
-
-def decoded(data: bytes) -> np.ndarray:
-    return imagecodecs.jpeg2k_decode(data[scan_codestream(data).jp2_offset :])
 
 
 def assert_same_but_progressive(source: Path, made: Path, *, uid: str) -> None:
@@ -333,26 +297,6 @@ def in_threads(source: Path, target: Path) -> Outcome:
         return asyncio.run(transcode_file(job, executor=threads, budget=ByteBudget(1 << 20)))
 
 
-@pytest.mark.parametrize("verify", ["self", "independent"])
-def test_other_samples_are_found_out(images: list[np.ndarray], verify: str) -> None:
-    pixels = PixelFormat(128, 128, bits_stored=12, high_bit=11)
-    one, other = j2k(images[0]), j2k(images[1])
-    verify_rearranged(to_progressive(one), one, uid=J2K_LOSSLESS, pixels=pixels, verify=verify)
-    with pytest.raises(IntegrityError, match="other samples"):
-        verify_rearranged(
-            to_progressive(other), one, uid=J2K_LOSSLESS, pixels=pixels, verify=verify
-        )
-    with pytest.raises(IntegrityError, match="does not decode"):
-        verify_rearranged(one[:200], one, uid=J2K_LOSSLESS, pixels=pixels, verify=verify)
-
-
-def test_a_stored_frame_that_does_not_decode_is_no_fault_of_ours(images: list[np.ndarray]) -> None:
-    data = j2k(images[0])
-    wrong = PixelFormat(64, 64, bits_stored=12, high_bit=11)
-    with pytest.raises(CodestreamError, match="the data set says 64"):
-        verify_rearranged(data, data, uid=J2K_LOSSLESS, pixels=wrong, verify="self")
-
-
 def test_runs_are_cut_by_stored_bytes_where_nothing_is_decoded(
     make_file: MakeFile, images: list[np.ndarray]
 ) -> None:
@@ -396,25 +340,6 @@ def test_an_interrupted_file_goes_on_where_it_stopped(
     assert target.read_bytes() == whole.read_bytes()
 
 
-def test_not_rearranged_is_an_error_that_crosses_processes() -> None:
-    import pickle
-
-    error = NotRearrangedError("it has a feature", feature="a feature").at(frame=3)
-    again = pickle.loads(pickle.dumps(error))
-    assert isinstance(again, NotRearrangedError)
-    assert (again.feature, again.frame, again.message) == ("a feature", 3, "it has a feature")
-
-
-def real_files(shared_data: Path) -> list[tuple[str, str]]:
-    csv.field_size_limit(1 << 30)
-    with (shared_data / "MANIFEST.tsv").open(newline="", encoding="utf-8") as file:
-        return [
-            (row["path"], row["transfer_syntax"])
-            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            if row["path"].startswith("dicom/") and row["transfer_syntax"] in SYNTAXES
-        ]
-
-
 def test_every_real_j2k_and_htj2k_file_keeps_its_samples(
     transcode: Transcode, shared_data: Path, tmp_path: Path
 ) -> None:
@@ -426,32 +351,3 @@ def test_every_real_j2k_and_htj2k_file_keeps_its_samples(
         assert outcome.action == "transcoded", (name, outcome.reason)
         becomes = HTJ2K_LOSSLESS_RPCL if uid == HTJ2K_LOSSLESS else uid
         assert_same_but_progressive(source, made, uid=becomes)
-
-
-def test_reductions_of_real_frames_are_those_of_the_originals(shared_data: Path) -> None:
-    from mersey.codecs.surgery import reduce_codestream
-
-    compared = 0
-    for name, _ in real_files(shared_data):
-        stored = frames_of(shared_data / name)[0]
-        bare = stored[scan_codestream(stored).jp2_offset :]
-        made = to_progressive(bare)
-        for reduce in range(1, scan_codestream(bare).decompositions + 1):
-            small = reduce_codestream(made, reduce=reduce)
-            expected = imagecodecs.jpeg2k_decode(bare, skipres=reduce)
-            assert np.array_equal(imagecodecs.jpeg2k_decode(small), expected), (name, reduce)
-            compared += 1
-    assert compared >= 100
-
-
-def test_registry_codecs_decode_what_was_rearranged(images: list[np.ndarray]) -> None:
-    pixels = PixelFormat(128, 128, bits_stored=12, high_bit=11)
-    for uid, encode in ((J2K_LOSSLESS, j2k), (HTJ2K_LOSSLESS, ht)):
-        decoder = Registry.default().decoder(uid)
-        made = to_progressive(encode(images[0]))
-        layout = scan_codestream(made)
-        assert layout.cut_points is not None
-        for reduce, end in enumerate(layout.cut_points):
-            whole = decoder.decode(made, pixels=pixels, reduce=reduce)
-            prefix = decoder.decode(made[:end], pixels=pixels, reduce=reduce)
-            assert np.array_equal(prefix, whole)

@@ -8,9 +8,12 @@ ORIGIN = "https://viewer.example"
 TUS = "tus-resumable"
 IETF = "upload-draft-interop-version,upload-complete"
 
+FRAME = "/dicom-web/studies/1.2.3/series/1.2.3.1/instances/1.2.3.1.1/frames/1"
+
 REQUESTS = [
     ("/dicom-web/studies/1.2.3", "GET", "accept,range,if-range,authorization"),
     ("/dicom-web/studies/1.2.3", "HEAD", "accept,want-repr-digest"),
+    (FRAME, "GET", "accept,range,if-range,authorization"),
     ("/dicom-web/studies/1.2.3/series/1.2.3.1/progressive", "GET", "range,want-content-digest"),
     ("/dicom-web/studies", "POST", f"content-type,authorization,{IETF},upload-length,repr-digest"),
     ("/dicom-web/uploads/1", "HEAD", "upload-draft-interop-version"),
@@ -44,6 +47,16 @@ def test_a_preflight_allows_what_a_page_sends(client, path, method, fields) -> N
     allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
     # Names, not "*": that one never allows Authorization (Fetch standard §4.8).
     assert set(fields.split(",")) <= set(allowed)
+    assert int(answer.headers["access-control-max-age"]) > 600
+
+
+def test_pages_may_read_what_progressive_loading_needs(client) -> None:
+    answer = client.ask(FRAME, headers={"Origin": ORIGIN, "Range": "bytes=0-9"})
+    assert answer.status == 206
+    exposed = answer.headers["access-control-expose-headers"].lower()
+    for name in ("content-range", "content-length", "etag", "x-decode-level"):
+        assert name in exposed
+    assert answer.headers["access-control-allow-origin"] == "*"
 
 
 def test_pages_may_read_what_an_upload_or_a_resumed_download_goes_on_by(client) -> None:

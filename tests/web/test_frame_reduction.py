@@ -11,11 +11,10 @@ from mersey.codecs.surgery import reduce_codestream, to_progressive
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
 
-RPCL = "1.2.840.10008.1.2.4.202"
+from .viewer_forms import DEFAULT, JPHC, RPCL
+
 J2K_LOSSLESS = "1.2.840.10008.1.2.4.90"
 JP2 = "image/jp2"
-JPHC = f"image/jphc; transfer-syntax={RPCL}"
-DEFAULT = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 MULTIPART_JP2 = f"multipart/related; type=image/jp2; transfer-syntax={J2K_LOSSLESS}"
 
 

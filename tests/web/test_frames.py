@@ -10,29 +10,10 @@ import threading
 import imagecodecs
 import numpy as np
 import pytest
-from mersey.codecs.codestream import scan_codestream
-from mersey.codecs.pixels import PixelFormat
-from mersey.codecs.registry import Registry
 
-RPCL = "1.2.840.10008.1.2.4.202"
-DEFAULT = "multipart/related; type=application/octet-stream; transfer-syntax=*"
+from .viewer_forms import DEFAULT, JPHC, RPCL, decode
+
 PART10_RPCL = f"application/dicom; transfer-syntax={RPCL}"
-JPHC = f"image/jphc; transfer-syntax={RPCL}"
-
-
-def decode(data: bytes, samples: np.ndarray, *, reduce: int = 0) -> np.ndarray:
-    pixels = PixelFormat(rows=samples.shape[1], columns=samples.shape[2], bits_stored=12)
-    return Registry.default().decoder(RPCL).decode(data, pixels=pixels, reduce=reduce)
-
-
-def chunked(client, path: str, size: int, **headers: str) -> bytes:
-    """Fetch as Cornerstone's range mode does: chunks appended, whatever the status says."""
-    got, total = b"", None
-    while total is None or len(got) < total:
-        answer = client.get(path, DEFAULT, Range=f"bytes={len(got)}-{len(got) + size - 1}")
-        got += answer.body
-        total = int(answer.headers["content-range"].rpartition("/")[2])
-    return got
 
 
 def test_bytes_and_boundary_are_the_same_on_every_request_for_a_frame(client, samples) -> None:
@@ -97,47 +78,6 @@ def test_a_flipped_bit_of_a_stored_rendition_is_never_served(
     assert path.read_bytes() == instance
 
 
-def test_a_range_is_answered_with_206_and_the_length_of_the_whole_body(client, samples) -> None:
-    whole = client.get(f"{samples.ct.url}/frames/1", DEFAULT)
-    part = client.get(f"{samples.ct.url}/frames/1", DEFAULT, Range="bytes=100-299")
-    assert part.status == 206
-    assert part.headers["content-range"] == f"bytes 100-299/{len(whole.body)}"
-    assert part.headers["content-length"] == "200"
-    assert part.headers["content-type"] == whole.headers["content-type"]
-    assert part.body == whole.body[100:300]
-
-
-@pytest.mark.parametrize("size", [1000, 8192, 65536, 131072])
-def test_chunks_appended_as_cornerstone_does_are_the_whole_body(client, samples, size) -> None:
-    path = f"{samples.ct.url}/frames/4"
-    assert chunked(client, path, size) == client.get(path, DEFAULT).body
-
-
-def test_every_range_that_begins_inside_is_honoured(client, samples) -> None:
-    path = f"{samples.ct.url}/frames/1"
-    whole = client.get(path, DEFAULT).body
-    for field, start, stop in [
-        ("bytes=8192-", 8192, len(whole)),
-        (f"bytes={len(whole) - 1}-{len(whole) + 9999}", len(whole) - 1, len(whole)),
-        ("bytes=-10", len(whole) - 10, len(whole)),
-        (f"bytes=-{len(whole) * 2}", 0, len(whole)),
-        ("bytes=0-", 0, len(whole)),
-    ]:
-        answer = client.get(path, DEFAULT, Range=field)
-        assert answer.status == 206, field
-        assert answer.body == whole[start:stop], field
-
-
-@pytest.mark.parametrize("field", ["bytes=99999999-", "bytes=-0", "bytes=9-8"])
-def test_a_range_that_selects_nothing_gets_416_and_an_empty_body(client, samples, field) -> None:
-    path = f"{samples.ct.url}/frames/1"
-    whole = client.get(path, DEFAULT).body
-    answer = client.get(path, DEFAULT, Range=field)
-    assert answer.status == 416
-    assert answer.body == b""
-    assert answer.headers["content-range"] == f"bytes */{len(whole)}"
-
-
 @pytest.mark.parametrize(
     ("frames", "accept", "status"),
     [("0", DEFAULT, 404), ("8", DEFAULT, 404), ("x", DEFAULT, 400), ("1", "image/png", 406)],
@@ -175,27 +115,6 @@ def test_a_single_part_names_the_transfer_syntax_in_its_content_type(
     np.testing.assert_array_equal(found, samples.ct.samples[0])
 
 
-def test_the_coarse_levels_lie_in_the_first_bytes(client, samples) -> None:
-    body = client.get(f"{samples.ct.url}/frames/1", JPHC).body
-    points = scan_codestream(body).cut_points
-    assert points is not None
-    assert len(points) >= 4
-    assert points[2] < len(body) // 4
-
-
-def test_a_range_up_to_a_cut_point_decodes_to_the_lower_resolution(client, samples) -> None:
-    path = f"{samples.ct.url}/frames/3"
-    whole = client.get(path, JPHC).body
-    points = scan_codestream(whole).cut_points
-    assert points is not None
-    for reduce in (1, 2, 3):
-        answer = client.get(path, JPHC, Range=f"bytes=0-{points[reduce] - 1}")
-        assert len(answer.body) == points[reduce]
-        found = decode(answer.body, samples.ct.samples, reduce=reduce)
-        expected = decode(whole, samples.ct.samples, reduce=reduce)
-        np.testing.assert_array_equal(found, expected)
-
-
 @pytest.mark.parametrize(
     ("fsiz", "level"),
     [("64,64", 2), ("64x64", 2), ("65,1", 1), ("1,129", 0), ("1,128", 1), ("9999,9999", 0)],
@@ -209,18 +128,6 @@ def test_fsiz_gets_the_smallest_resolution_that_covers_it(client, samples, fsiz,
     expected = decode(whole.body, samples.ct.samples, reduce=level)
     assert expected.shape == (256 >> level, 256 >> level)
     np.testing.assert_array_equal(imagecodecs.jpeg2k_decode(answer.body), expected)
-
-
-def test_fsiz_works_on_multipart_and_with_range(client, samples) -> None:
-    path = f"{samples.ct.url}/frames/1,2?fsiz=32,32"
-    answer = client.get(path, DEFAULT)
-    assert answer.headers["x-decode-level"] == "3"
-    for index, (_, data) in enumerate(answer.parts()):
-        full = client.get(f"{samples.ct.url}/frames/{index + 1}", JPHC).body
-        expected = decode(full, samples.ct.samples, reduce=3)
-        np.testing.assert_array_equal(imagecodecs.jpeg2k_decode(data), expected)
-    part = client.get(path, DEFAULT, Range="bytes=50-")
-    assert part.body == answer.body[50:]
 
 
 def test_a_wrong_fsiz_is_refused(client, samples) -> None:
@@ -261,81 +168,6 @@ def test_the_accept_parameter_is_equal_to_the_field(client, samples) -> None:
     assert by_parameter.headers["content-type"] == JPHC
     assert by_parameter.body == by_field.body
     assert by_parameter.headers["etag"] == by_field.headers["etag"]
-
-
-def test_if_range_with_the_tag_gets_the_range(client, samples) -> None:
-    path = f"{samples.ct.url}/frames/1"
-    whole = client.get(path, DEFAULT)
-    answer = client.get(path, DEFAULT, Range="bytes=8192-", If_Range=whole.headers["etag"])
-    assert answer.status == 206
-    assert answer.body == whole.body[8192:]
-
-
-@pytest.mark.parametrize("tag", ['"other"', "Tue, 24 Nov 2026 07:00:00 GMT", 'W/"other"'])
-def test_if_range_with_anything_else_gets_the_whole(client, samples, tag) -> None:
-    path = f"{samples.ct.url}/frames/1"
-    answer = client.get(path, DEFAULT, Range="bytes=8192-", If_Range=tag)
-    assert answer.status == 200
-    assert answer.body == client.get(path, DEFAULT).body
-
-
-def test_a_tag_that_the_client_has_already_gets_304(client, samples) -> None:
-    path = f"{samples.ct.url}/frames/1"
-    tag = client.get(path, DEFAULT).headers["etag"]
-    answer = client.get(path, DEFAULT, If_None_Match=tag)
-    assert (answer.status, answer.body) == (304, b"")
-    assert client.get(path, DEFAULT, If_Match='"other"').status == 412
-
-
-def test_head_tells_what_get_would(client, samples) -> None:
-    path = f"/dicom-web{samples.ct.url}/frames/1"
-    got = client.ask(path, headers={"Accept": DEFAULT})
-    head = client.ask(path, method="HEAD", headers={"Accept": DEFAULT})
-    assert head.body == b""
-    for name in ("content-length", "content-type", "etag", "accept-ranges"):
-        assert head.headers[name] == got.headers[name]
-    part = client.ask(path, method="HEAD", headers={"Accept": DEFAULT, "Range": "bytes=5-9"})
-    assert (part.status, part.headers["content-length"]) == (206, "5")
-
-
-def test_several_ranges_come_as_byteranges_in_the_order_asked(client, samples) -> None:
-    path = f"{samples.ct.url}/frames/1"
-    whole = client.get(path, JPHC).body
-    answer = client.get(path, JPHC, Range="bytes=500-599,0-9")
-    assert answer.status == 206
-    boundary = answer.headers["content-type"].partition("boundary=")[2].encode()
-    pieces = answer.body.split(b"--" + boundary)
-    assert whole[500:600] in pieces[1]
-    assert b"Content-Range: bytes 500-599/" in pieces[1]
-    assert whole[0:10] in pieces[2]
-    assert pieces[3] == b"--\r\n"
-
-
-def test_a_preflight_is_allowed_what_viewers_send(client, samples) -> None:
-    answer = client.ask(
-        f"/dicom-web{samples.ct.url}/frames/1",
-        method="OPTIONS",
-        headers={
-            "Origin": "https://viewer.example",
-            "Access-Control-Request-Method": "GET",
-            "Access-Control-Request-Headers": "accept,range,if-range,authorization",
-        },
-    )
-    assert answer.status == 204
-    assert answer.headers["access-control-allow-origin"] == "*"
-    allowed = answer.headers["access-control-allow-headers"].lower()
-    assert all(name in allowed for name in ("authorization", "range", "accept", "if-range"))
-    assert int(answer.headers["access-control-max-age"]) > 600
-
-
-def test_pages_may_read_what_progressive_loading_needs(client, samples) -> None:
-    answer = client.get(
-        f"{samples.ct.url}/frames/1", DEFAULT, Origin="https://a.example", Range="bytes=0-9"
-    )
-    exposed = answer.headers["access-control-expose-headers"].lower()
-    for name in ("content-range", "content-length", "etag", "x-decode-level"):
-        assert name in exposed
-    assert answer.headers["access-control-allow-origin"] == "*"
 
 
 @pytest.mark.parametrize("name", ["ct", "single", "implicit", "big_endian", "planar", "j2k", "odd"])

@@ -20,8 +20,8 @@ from pydicom.uid import (
 )
 
 from .samples import write
+from .viewer_forms import DEFAULT
 
-DEFAULT = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 URL = "/studies/1.2.8/series/1.2.8.1/instances/1.2.8.1.1/frames/1"
 SAMPLES = np.random.default_rng(3).integers(0, 256, (30, 44, 3), dtype=np.uint8)
 
