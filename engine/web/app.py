@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...codecs.errors import MerseyError
@@ -32,6 +32,7 @@ __all__ = ["build_app"]
 
 _MAX_TARGET_BYTES = 60 << 10
 """Holds a list of ten thousand frames; httptools takes no URL of 64 KiB."""
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def build_app(service: Service, *, origins: Collection[str] = ("*",)) -> ASGIApp:
@@ -72,10 +73,24 @@ async def _capabilities(_: Request) -> Response:
     return JSONResponse(describe_capabilities(version=version("mersey")))
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers = error.headers
+    if error.status_code == 405:
+        headers = {"Allow": ", ".join(_allowed(request))}
+        if request.method == "OPTIONS":  # where nothing more is to be told (RFC 9110 §9.3.7)
+            return Response(status_code=204, headers=headers)
     content = {"error": "HTTPException", "message": error.detail}
-    return JSONResponse(content, status_code=error.status_code, headers=error.headers)
+    return JSONResponse(content, status_code=error.status_code, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that some route has for the path (RFC 9110 §10.2.1)."""
+    found = {"OPTIONS"}
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods
+    return [method for method in _METHODS if method in found]
 
 
 class _Bounded:

@@ -28,9 +28,11 @@ def store_endpoints(service: Service) -> Iterator[Endpoint]:
             yield Endpoint(path, _describe_store, ("OPTIONS",))
         yield Endpoint(f"{ROOT}/uploads/{{name}}", _upload, ("GET", "HEAD", "PATCH", "DELETE"))
     if service.tus is not None:
+        for path in ("", "/"):
+            yield Endpoint(TUS_ROOT + path, _tus, ("OPTIONS", "POST"))
+        # POST has what its client cannot send in X-HTTP-Method-Override.
         methods = ("OPTIONS", "GET", "HEAD", "PATCH", "DELETE", "POST")
-        for path in ("", "/", "/{name}"):
-            yield Endpoint(TUS_ROOT + path, _tus, methods)
+        yield Endpoint(f"{TUS_ROOT}/{{name}}", _tus, methods)
     if service.commitments is not None:
         path = f"{ROOT}/commitment-requests/{{transaction}}"
         yield Endpoint(path, _request_commitment, ("POST",))
@@ -57,9 +59,10 @@ async def _upload(request: Request, service: Service) -> ASGIApp:
 
 async def _tus(request: Request, service: Service) -> ASGIApp:
     assert service.tus is not None
+    name = request.path_params.get("name", "")
     if request.method == "OPTIONS":
-        return service.tus.describe()
-    return await service.tus.answer(request, request.path_params.get("name", ""))
+        return service.tus.describe(name)
+    return await service.tus.answer(request, name)
 
 
 async def _request_commitment(request: Request, service: Service) -> ASGIApp:

@@ -68,9 +68,10 @@ class TusUploads:
     def __init__(self, uploading: Uploading) -> None:
         self._uploading = uploading
 
-    def describe(self) -> Response:
+    def describe(self, name: str) -> Response:
         """Answer OPTIONS."""
         fields = {
+            "Allow": _allowed(name),
             "Tus-Resumable": VERSION,
             "Tus-Version": VERSION,
             "Tus-Extension": ",".join(EXTENSIONS),
@@ -94,6 +95,8 @@ class TusUploads:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         response.headers["Tus-Resumable"] = VERSION
+        if response.status_code == 405:
+            response.headers["Allow"] = _allowed(name)
         if response.status_code == 412:
             response.headers["Tus-Version"] = VERSION
         return response
@@ -221,6 +224,11 @@ class TusUploads:
         if state.length_bytes is not None:
             fields["Upload-Length"] = str(state.length_bytes)
         return fields
+
+
+def _allowed(name: str) -> str:
+    """The methods of an upload, or with no name of where they begin."""
+    return "GET, HEAD, POST, PATCH, DELETE, OPTIONS" if name else "POST, OPTIONS"
 
 
 def _plan(request: Request) -> UploadPlan:
