@@ -10,7 +10,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
-from catalogue_contract import CatalogueContract, in_place
+from catalogue_answers import in_place
+from catalogue_contract import CatalogueContract
 from made_instances import make_stored
 from mersey.codecs.errors import IntegrityError, ResourceError, UsageError
 from mersey.engine.archive.blobs import Ready
