@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from sys import intern
 from typing import Any, Self
 
 from sqlalchemy import Connection, select, update
@@ -24,7 +25,7 @@ from .indexed_file import IndexedFile, Outcome
 from .record import unpack_instance
 from .rows import Rows, rows_of
 from .settling import Held, held_under, remove_instances, settle, write_settlement
-from .stored import OnConflict, Settled, StoredInstance, entry_of
+from .stored import OnConflict, Reference, Settled, StoredInstance, entry_of
 from .tables import files, instances, versions
 from .totals import Totals, count_rows, count_totals
 from .unpacked import UnpackedInstances
@@ -120,14 +121,22 @@ class Catalogue:
             row = connection.execute(statement).one_or_none()
         return None if row is None else _entry(row, self._unpacked.of(row.record))
 
-    def find_all(self, sop_instance_uids: Sequence[str]) -> dict[str, Entry]:
+    def references(self, sop_instance_uids: Sequence[str]) -> dict[str, Reference]:
         """Those of the instances that are here, by their UIDs."""
-        column = instances.c.sop_instance_uid
+        columns = instances.c
+        statement = select(
+            columns.sop_class_uid,
+            columns.study_instance_uid,
+            columns.series_instance_uid,
+            columns.sop_instance_uid,
+        )
         with self.database.reading() as connection:
             return {
-                row.sop_instance_uid: _entry(row, self._unpacked.of(row.record))
+                uid: Reference(intern(sop_class), intern(study), intern(series), uid)
                 for group in in_groups(sop_instance_uids)
-                for row in connection.execute(select(*_ENTRY, column).where(column.in_(group)))
+                for sop_class, study, series, uid in connection.execute(
+                    statement.where(columns.sop_instance_uid.in_(group))
+                )
             }
 
     def kept_as(self, sop_instance_uids: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from sys import intern
 from typing import Literal
 
 from ..dicom.instance import Instance
@@ -10,7 +11,7 @@ from ..transfer.body import FileStamp
 from .entry import Entry
 from .rows import Rows, rows_of
 
-__all__ = ["OnConflict", "Settled", "SettledAs", "StoredInstance", "entry_of"]
+__all__ = ["OnConflict", "Reference", "Settled", "SettledAs", "StoredInstance", "entry_of"]
 
 type OnConflict = Literal["reject", "replace", "keep"]
 """What to do with an instance whose UID is taken by other bytes."""
@@ -37,9 +38,29 @@ class StoredInstance:
     metadata: bytes
     rows: Rows | None = None
 
+    @property
+    def reference(self) -> Reference:
+        instance = self.instance
+        return Reference(
+            intern(instance.sop_class_uid),
+            intern(instance.study_instance_uid),
+            intern(instance.series_instance_uid),
+            instance.sop_instance_uid,
+        )
+
     def with_rows(self) -> StoredInstance:
         """The same with its rows made, so that the process that stores it need not."""
         return replace(self, rows=rows_of(entry_of(self), received=0, metadata=self.metadata))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What an instance is referred to by: light, for those of which there are many."""
+
+    sop_class_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)

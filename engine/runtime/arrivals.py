@@ -30,7 +30,7 @@ from ..archive.inbound_store import InboundStore
 from ..archive.indexed_file import index_files
 from ..archive.presence import Presence
 from ..archive.receiving import Receiving
-from ..archive.stored import Settled, StoredInstance
+from ..archive.stored import Settled
 from ..transfer.manifest import Item, Manifest
 from .arriving import Arriving, Outcome
 from .byte_budget import ByteBudget
@@ -164,24 +164,21 @@ class Arrivals:
         await arriving.flush()
         items = arriving.manifest.items
         uids = [items[index].sop_instance_uid for index in outcomes if outcomes[index].is_kept]
-        entries = await asyncio.to_thread(self._catalogue.find_all, uids)
+        references = await asyncio.to_thread(self._catalogue.references, uids)
         results: list[Result] = []
         for index in indices:
             outcome, uid = outcomes.get(index), items[index].sop_instance_uid
-            entry = entries.get(uid)
+            reference = references.get(uid)
             if outcome is None:
                 results.append(arriving.failed[index])
             elif not outcome.is_kept:
                 results.append(outcome.refusal())
-            elif entry is None:
+            elif reference is None:
                 results.append(Refusal("failure", "it was removed again", "", uid))
             else:
-                stored = StoredInstance(
-                    entry.instance, entry.blob_key, entry.stamp.size_bytes, entry.sha256, "", 0, b""
-                )
                 kind: str = outcome.kind
                 settled = Settled(kind, message=outcome.message)  # type: ignore[arg-type]
-                results.append(Kept(stored, settled))
+                results.append(Kept(reference, settled))
         return tuple(results)
 
     async def held(self, sop_instance_uids: list[str]) -> dict[str, str]:

@@ -153,7 +153,7 @@ def _count(summary: ImportSummary, file: Found, result: Result | None) -> None:
     if isinstance(result, Refusal):
         summary.failed += 1
         return
-    summary.studies.add(result.stored.instance.study_instance_uid)
+    summary.studies.add(result.reference.study_instance_uid)
     match result.settled.outcome:
         case "new":
             summary.new += 1

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ..archive.examination import Refusal
 from ..archive.ingest import Ingest
 from ..archive.receiving import Receiving
-from ..archive.stored import Settled, StoredInstance
+from ..archive.stored import Reference, Settled, StoredInstance
 from .byte_budget import ByteBudget
 from .storing import STOPPED, Item, Storing
 
@@ -33,7 +33,7 @@ _PATIENCE_S = 2.0  # at the end, with removing what others kept us from removing
 class Kept:
     """An instance that the store holds now, or held before; `settled` says which."""
 
-    stored: StoredInstance
+    reference: Reference
     settled: Settled
 
 
@@ -65,7 +65,7 @@ class Intake:
         *,
         executor: Executor,
         examiners: int,
-        on_stored: Callable[[list[Kept]], None] = lambda _: None,
+        on_stored: Callable[[list[StoredInstance]], None] = lambda _: None,
         budget_bytes: int = _BUDGET_BYTES,
     ) -> None:
         self.ingest = ingest
@@ -188,10 +188,10 @@ class Intake:
                 results.append((item, outcome))
                 continue
             assert item.examined is not None
-            kept = Kept(item.examined.stored, outcome)
-            results.append((item, kept))
+            stored = item.examined.stored
+            results.append((item, Kept(stored.reference, outcome)))
             if outcome.outcome in ("new", "replaced"):
-                changed.append(kept)
+                changed.append(stored)
         if changed:
             self.on_stored(changed)
         for ticket, result in results:

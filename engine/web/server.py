@@ -35,7 +35,7 @@ from ..archive.presence import Presence
 from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
 from ..archive.store_folder import UPLOADS
-from ..archive.stored import OnConflict, entry_of
+from ..archive.stored import OnConflict, StoredInstance, entry_of
 from ..archive.uploads import Uploads
 from ..archive.watched_blobs import WatchedBlobs
 from ..archive.wire_store import WireStore
@@ -43,7 +43,7 @@ from ..runtime.arrivals import Arrivals
 from ..runtime.byte_budget import ByteBudget
 from ..runtime.folder_watch import FolderWatch
 from ..runtime.frame_run import warm
-from ..runtime.intake import Intake, Kept
+from ..runtime.intake import Intake
 from ..runtime.nursery import Nursery
 from ..runtime.preparation import KERNELS, LIBRARIES
 from ..runtime.uploading import Uploading
@@ -201,8 +201,8 @@ async def _run(
         catalogue, index, on_gone=folders.notice, locator=locator, presence=presence
     )
 
-    def notice(kept: list[Kept]) -> None:
-        entries = [entry_of(one.stored) for one in kept]
+    def notice(stored: list[StoredInstance]) -> None:
+        entries = [entry_of(one) for one in stored]
         for entry in entries:
             holdings.forget(entry.instance.sop_instance_uid)
         builder.received(entries)

@@ -39,7 +39,7 @@ def store_response(report: StoreReport, *, base: str) -> Response:
     named = [one for one in failed if one.sop_class_uid and one.sop_instance_uid]
     unnamed = [one for one in failed if not (one.sop_class_uid and one.sop_instance_uid)]
     dataset: dict[str, Any] = {}
-    studies = {one.stored.instance.study_instance_uid for one in kept}
+    studies = {one.reference.study_instance_uid for one in kept}
     if report.study_uid is not None:
         studies = {report.study_uid}
     if kept and len(studies) == 1:
@@ -59,7 +59,7 @@ def store_response(report: StoreReport, *, base: str) -> Response:
 
 
 def _reference(kept: Kept, base: str) -> dict[str, Any]:
-    instance = kept.stored.instance
+    instance = kept.reference
     url = (
         f"{base}/studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
         f"/instances/{instance.sop_instance_uid}"
