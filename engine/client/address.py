@@ -65,7 +65,13 @@ class Address:
         return cls(whole, *uids, user=unquote(user) if at else "")
 
     def of_study(self, uid: str) -> Self:
-        """The same service, and that study."""
+        """The same service, and that study.
+
+        Raises
+        ------
+        UsageError
+            `uid` is none.
+        """
         if not is_uid(uid):
             raise UsageError("a study's UID that is none")
         return replace(self, study=uid, series="", instance="")

@@ -128,7 +128,15 @@ async def measure_link(
 
 
 async def series_frames(remote: Remote, *, most: int | None) -> SeriesFrames:
-    """The frames of the series that has most of them, in order."""
+    """The frames of the series that has most of them, in order; at most `most`.
+
+    Raises
+    ------
+    UsageError
+        There is no series with frames.
+    TransferError
+        The server cannot be searched.
+    """
     by_series: dict[str, list[FoundInstance]] = {}
     for one in await find_instances(remote):
         by_series.setdefault(one.series, []).append(one)

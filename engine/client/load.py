@@ -178,7 +178,13 @@ async def _look(remote: Remote, target: LoadTarget) -> _Look:
 
 
 def boundary_of(content_type: str) -> str | None:
-    """The boundary of a multipart answer; None where it is none."""
+    """The boundary of a multipart answer; None where it is none.
+
+    Raises
+    ------
+    FormatError
+        It is one, and names no boundary.
+    """
     if not content_type.lower().startswith("multipart/"):
         return None
     found = _BOUNDARY.search(content_type)

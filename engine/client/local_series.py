@@ -80,6 +80,12 @@ class LocalSeries:
     def frame(self, index: int, *, reduce: int = 0) -> PixelArray:
         """The frame at `index`, counted from 0 over all instances, halved `reduce` times.
 
+        Returns
+        -------
+        PixelArray
+            Stored values, ``(rows, columns)`` or ``(rows, columns, samples)``, in the dtype of
+            the instance's pixels: int or uint of 8, 16 or 32 bits, or float.
+
         Raises
         ------
         UsageError
@@ -120,7 +126,9 @@ class LocalSeries:
         Raises
         ------
         UnsupportedError
-            They are not of one size.
+            They are not of one size and dtype.
+        MerseyError
+            One of them cannot be read or decoded.
         """
         frames = [self.frame(index, reduce=reduce) for index in range(self.frame_count)]
         if len({(frame.shape, frame.dtype) for frame in frames}) != 1:

@@ -54,7 +54,15 @@ class ParcelSender:
         self._root = f"{remote.address.mersey}/inbound"
 
     async def known(self, entries: Sequence[Entry]) -> set[str]:
-        """The UIDs of those that the other end has, byte for byte."""
+        """The UIDs of those that the other end has, byte for byte.
+
+        Raises
+        ------
+        TransferError
+            The other end cannot be reached, or failed for too long.
+        FormatError
+            It answers what was not asked.
+        """
         pairs = [(entry.uids[2], entry.sha256) for entry in entries]
         found = await self._json("POST", f"{self._root}/known", json.dumps(pairs).encode())
         try:
@@ -63,7 +71,10 @@ class ParcelSender:
             raise FormatError("the other end tells what nobody asked for") from error
 
     async def measure_link(self) -> float:
-        """About how many bytes a second the link takes; costs a round trip or two, and 1.5 MB."""
+        """About how many bytes a second the link takes; costs a round trip or two, and 1.5 MB.
+
+        Errors are those of :meth:`known`.
+        """
         await self.known([])
         begun_s = time.monotonic()
         await self.known([])
@@ -97,7 +108,13 @@ class ParcelSender:
         return str(state["id"])
 
     async def finish(self, parcel: OutgoingParcel, parcel_id: str) -> list[Entry]:
-        """Wait until all of it is stored; those that came out wrong."""
+        """Wait until all of it is stored; those that came out wrong.
+
+        Raises
+        ------
+        TransferError
+            The other end cannot be reached, or never had all of it.
+        """
         for _ in range(_MOST_ROUNDS):
             answer = await self._finished(parcel_id)
             state = await self._begin(parcel)

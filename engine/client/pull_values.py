@@ -31,7 +31,10 @@ class ChangedError(TransferError):
 
 @dataclass(frozen=True, slots=True)
 class PullSettings:
-    """`connections` is the most that are used; `limit_bytes_per_s` is of all of them together."""
+    """`connections` is the most that are used; `limit_bytes_per_s` is of all of them together.
+
+    `jobs` is how many worker processes restore what travels as codestreams; None: one a core.
+    """
 
     wire: Wire = "auto"
     connections: int = 8

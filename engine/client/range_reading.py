@@ -107,6 +107,8 @@ class RangeSource:
             The server answers something else.
         TransferError
             The connection could not be made, or broke.
+        UsageError
+            `url` or a field has control characters.
         """
         address = URL(url)
         fields = {

@@ -136,7 +136,7 @@ class Remote:
 
     @property
     def ranges(self) -> RangeSource:
-        """Long ranges, received with fewer copies."""
+        """Long ranges, received with fewer copies; UsageError outside the context."""
         if self._ranges is None:
             raise UsageError("the session is not open")
         return self._ranges
@@ -164,6 +164,8 @@ class Remote:
             Another status was answered.
         TransferError
             The connection could not be made, or broke, also within the block.
+        UsageError
+            The context is not entered.
         """
         if self._session is None:
             raise UsageError("the session is not open")
@@ -209,7 +211,7 @@ class Remote:
         Raises
         ------
         FormatError
-            It is no JSON.
+            It is no JSON, or longer than `most_bytes`.
         TransferError
             As from :meth:`request`.
         """
@@ -249,7 +251,13 @@ class Remote:
 
 
 async def read_bounded(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
-    """The whole body of an answer, which may have at most `most_bytes`."""
+    """The whole body of an answer.
+
+    Raises
+    ------
+    FormatError
+        It is longer than `most_bytes`.
+    """
     if (response.content_length or 0) > most_bytes:
         raise FormatError(f"an answer of {response.content_length} bytes, at most {most_bytes}")
     pieces, held = [], 0

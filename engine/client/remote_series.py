@@ -59,6 +59,8 @@ class RemoteSeries:
             `url` names no series.
         TransferError
             The server refuses, or cannot be reached.
+        FormatError
+            What it tells of the series is no DICOM JSON, or cannot be.
         """
         settings = settings or StreamSettings()
         address = Address.parse(url)
@@ -96,12 +98,19 @@ class RemoteSeries:
     async def frame(self, index: int, *, reduce: int = 0) -> PixelArray:
         """The frame at `index`, counted from 0 over all instances, halved `reduce` times.
 
+        Returns
+        -------
+        PixelArray
+            Stored values, ``(rows, columns)`` or ``(rows, columns, samples)``.
+
         Raises
         ------
         UsageError
             There is no such frame.
         TransferError
             The server refuses, or cannot be reached.
+        FormatError
+            What it sends does not decode, or is not that frame.
         """
         if not 0 <= index < len(self._frames):
             raise UsageError(f"frame {index} of {len(self._frames)}, counted from 0")
@@ -122,7 +131,7 @@ class RemoteSeries:
         return await asyncio.to_thread(decode_frame, work)
 
     async def frames(self, *, reduce: int = 0) -> AsyncGenerator[PixelArray]:
-        """Every frame, in order."""
+        """Every frame, in order; errors as from :meth:`frame`."""
         for index in range(self.frame_count):
             yield await self.frame(index, reduce=reduce)
 
@@ -132,12 +141,16 @@ class RemoteSeries:
         return stream_series(url, order=order, until=until, settings=self._settings)
 
     async def volume(self, *, reduce: int = 0) -> PixelArray:
-        """All frames at `reduce`, in one request.
+        """All frames at `reduce`, ``(frames, rows, columns)``, in one request to a Mersey.
 
         Raises
         ------
         UnsupportedError
             They are not of one size.
+        FormatError
+            The series has no frames.
+        MerseyError
+            As from :func:`~.streaming.stream_series`.
         """
         volume: PixelArray | None = None
         url = str(self._remote.address)

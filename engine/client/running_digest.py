@@ -51,5 +51,6 @@ class RunningDigest:
                 self.at += count
 
     def hexdigest(self) -> str:
+        """Of those bytes, in hexadecimal digits."""
         with self._turn:
             return self._digest.hexdigest()

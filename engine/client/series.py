@@ -27,7 +27,7 @@ class Series(Protocol):
         ...
 
     def frame(self, index: int, *, reduce: int = 0) -> PixelArray:
-        """The frame at `index`, halved `reduce` times."""
+        """The frame at `index`, halved `reduce` times: ``(rows, columns[, samples])``."""
         ...
 
     def __iter__(self) -> Iterator[PixelArray]:
@@ -35,11 +35,11 @@ class Series(Protocol):
         ...
 
     def volume(self, *, reduce: int = 0) -> PixelArray:
-        """All frames in one array, ``(frames, rows, columns)``."""
+        """All frames in one array, ``(frames, rows, columns[, samples])``."""
         ...
 
     def metadata(self) -> list[dict[str, Any]]:
-        """DICOM JSON of each instance, in order."""
+        """DICOM JSON of each instance, in order (PS3.18 Annex F)."""
         ...
 
 

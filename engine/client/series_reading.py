@@ -82,7 +82,15 @@ class FrameReading(Protocol):
         ...
 
     async def run(self, remote: Remote) -> None:
-        """Read everything; may be cancelled at any time."""
+        """Read everything; may be cancelled at any time.
+
+        Raises
+        ------
+        IntegrityError
+            Other bytes came than without the link.
+        TransferError
+            The connection broke.
+        """
         ...
 
     def resolutions(self) -> Iterator[_Row]:

@@ -73,7 +73,7 @@ class SharpeningSeries:
         return next(iter(self._arrays.values()))
 
     def frame(self, index: int) -> PixelArray:
-        """The frame at `index`, counted from 0, as it is now; a view."""
+        """The frame at `index` as it is now: a view, ``(rows, columns[, samples])``."""
         array, place = self._places[index]
         view: PixelArray = array[place]
         return view
@@ -83,7 +83,10 @@ class SharpeningSeries:
         return self._instances[index]
 
     def place(self, index: int, image: PixelArray, *, reduction: int) -> bool:
-        """Put the image of a frame at `reduction` where it belongs; False where it is no better."""
+        """Put the image of a frame at `reduction` where it belongs; False where it is no better.
+
+        `image` has the dtype of the frame, and its shape halved as often as it is more reduced.
+        """
         before = int(self.reductions[index])
         if 0 <= before <= reduction:
             return False

@@ -37,6 +37,14 @@ def transcode(
     ----------
     to
         The name or UID of a transfer syntax, or ``progressive``.
+    quality
+        What a lossy target aims at: ``psnr:45`` (dB) or ``ratio:8``.
+    verify
+        ``off``, ``self`` or ``independent``: by which decoder results are compared.
+    jobs
+        Worker processes; None: as many as there are cores.
+    overwrite
+        Write targets anew that are there already.
     on_progress
         Called with what was done since the last call: bytes of decoded frames, and of sources.
 
@@ -48,7 +56,8 @@ def transcode(
     Raises
     ------
     UsageError
-        `source` does not exist, or `to` is no transfer syntax that can be written.
+        `source` does not exist, `to` is no transfer syntax that can be written, or `quality`
+        does not go with it.
 
     Examples
     --------

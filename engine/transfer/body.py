@@ -72,6 +72,7 @@ class Body:
 
     @property
     def length_bytes(self) -> int:
+        """How many bytes it is to whoever takes all of it."""
         return self.stop - self.start
 
     def slice(self, start: int, stop: int) -> Self:

@@ -20,7 +20,7 @@ PIECE_DIGEST_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class FramePieces:
-    """One frame's pieces.
+    """One frame's pieces; reductions count halvings.
 
     `cut_points` has at ``[r]`` the length of the prefix that makes the image at reduction `r`,
     the whole frame at ``[0]``. `digests` has for each, in that order, the SHA-256 of what this

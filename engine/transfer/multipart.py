@@ -29,6 +29,7 @@ class Part:
 
     @property
     def length_bytes(self) -> int:
+        """The length of its bytes, without its head."""
         return sum(map(segment_bytes, self.segments))
 
 

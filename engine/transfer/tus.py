@@ -78,7 +78,7 @@ def parse_number(field: str, *, name: str) -> int:
 
 
 def parse_metadata(field: str) -> Mapping[str, str]:
-    """What Upload-Metadata tells: keys, and values in Base64 that are UTF-8.
+    """What Upload-Metadata tells (Creation): keys, and values in Base64 that are UTF-8.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def parse_metadata(field: str) -> Mapping[str, str]:
 
 
 def parse_checksum(field: str) -> Checksum:
-    """What Upload-Checksum tells.
+    """What Upload-Checksum tells (Checksum).
 
     Raises
     ------
@@ -121,7 +121,7 @@ def parse_checksum(field: str) -> Checksum:
 
 
 def parse_concat(field: str) -> Concat:
-    """What Upload-Concat tells.
+    """What Upload-Concat tells (Concatenation).
 
     Raises
     ------

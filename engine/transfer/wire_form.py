@@ -55,7 +55,7 @@ class Opening:
         return around + len(self.frame_lengths) * self.pixels.decoded_bytes
 
     def to_bytes(self, *, level: int = 3) -> bytes:
-        """The bytes that go in front of the codestreams."""
+        """The bytes that go in front of the codestreams; `level` is zstd's."""
         compressor = zstandard.ZstdCompressor(level=level)
         before, after = compressor.compress(self.before), compressor.compress(self.after)
         fields = {

@@ -50,7 +50,7 @@ class ZipLayout:
         self._directory: list[bytes] = []
 
     def header(self, name: str, *, length_bytes: int, crc32: int) -> bytes:
-        """What goes in front of the next member's bytes."""
+        """What goes in front of the next member's bytes: its local file header (§4.3.7)."""
         encoded = name.encode("ascii")
         is_long = length_bytes >= _MOST
         needed = _ZIP64 if is_long or self._offset >= _MOST else _PLAIN
@@ -63,7 +63,7 @@ class ZipLayout:
         return header
 
     def directory(self) -> bytes:
-        """What goes behind the last member."""
+        """What goes behind the last member: the central directory and its end (§4.3.12–16)."""
         entries = b"".join(self._directory)
         count, start = len(self._directory), self._offset
         end = b""
