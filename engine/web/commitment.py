@@ -51,7 +51,15 @@ class Commitments:
         self._answers = CommitmentAnswers(catalogue.database)
 
     async def request(self, request: Request, transaction_uid: str) -> Response:
-        """``POST /commitment-requests/{uid}``: look, and answer at once."""
+        """``POST /commitment-requests/{uid}``: look, and answer at once.
+
+        Raises
+        ------
+        UsageError
+            The body has no Referenced SOP Sequence, or one that is too long.
+        RefusedError
+            The transaction's UID is none, or the body is too long.
+        """
         require_uid(transaction_uid)
         try:
             asked = _parse(await _body(request))
@@ -66,7 +74,13 @@ class Commitments:
         return _response(answer)
 
     async def result(self, transaction_uid: str) -> Response:
-        """``GET /commitment-requests/{uid}``: the answer again, as long as it is kept."""
+        """``GET /commitment-requests/{uid}``: the answer again, as long as it is kept.
+
+        Raises
+        ------
+        RefusedError
+            There is no such transaction.
+        """
         require_uid(transaction_uid)
         answer = await asyncio.to_thread(self._answers.find, transaction_uid)
         if answer is None:

@@ -76,7 +76,13 @@ def _library(source_uid: str, target_uid: str, pixels: PixelFormat) -> str | Non
 
 
 def rendition_key_for(entry: Entry, target_uid: str) -> str:
-    """The key of the rendition of `entry`; UnsupportedError where nothing here makes it."""
+    """The key of the rendition of `entry` in `target_uid`.
+
+    Raises
+    ------
+    UnsupportedError
+        Nothing here makes it.
+    """
     library = library_for(entry, target_uid)
     if library is None:
         raise UnsupportedError("the frames cannot be had in that form", feature=target_uid)

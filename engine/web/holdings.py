@@ -249,7 +249,7 @@ def _tell_lost(lost: Sequence[Entry], *, of: int) -> str:
 
 
 def require_uid(text: str) -> None:
-    """Refuse what is no UID, before it reaches anything."""
+    """Refuse what is no UID (PS3.5 §9), before it reaches anything; raises RefusedError."""
     if not is_uid(text):
         raise RefusedError("no UID in the path", reason=Reason.NOT_FOUND)
 
@@ -265,7 +265,13 @@ def is_current(entry: Entry) -> bool:
 
 
 def require_current(entry: Entry) -> None:
-    """Refuse what was made of the file of `entry` if that has changed meanwhile, or has gone."""
+    """Refuse what was made of the file of `entry` if that has changed meanwhile, or has gone.
+
+    Raises
+    ------
+    RefusedError
+        It has.
+    """
     if is_current(entry):
         return
     if not os.path.lexists(entry.path):

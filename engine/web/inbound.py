@@ -53,7 +53,11 @@ _LENGTH = re.compile(r"[0-9]{1,16}")
 
 
 class Inbounds:
-    """Answers for `arrivals`; `root` is the path of these resources."""
+    """Answers for `arrivals`; `root` is the path of these resources.
+
+    What cannot be answered is raised: UsageError where the request is made wrongly, RefusedError
+    where there is no such parcel, no space, or too much of something.
+    """
 
     def __init__(self, arrivals: Arrivals, *, root: str) -> None:
         self._arrivals = arrivals

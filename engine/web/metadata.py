@@ -80,7 +80,13 @@ class MetadataSource:
         return [Described(row.uids, data) for row, data in zip(rows, objects, strict=True)]
 
     async def objects(self, entries: Sequence[Entry]) -> list[Described]:
-        """That of each entry, made where there is none."""
+        """That of each entry, made where there is none.
+
+        Raises
+        ------
+        RefusedError
+            A file changed while it was read.
+        """
         uids = [entry.instance.sop_instance_uid for entry in entries]
         packed = await asyncio.to_thread(self._catalogue.metadata, uids)
         found = {uid: data for uid, held in packed.items() if (data := _unpacked(held))}
@@ -157,7 +163,7 @@ async def answer_metadata(
 
 
 def require_json(request: Request) -> None:
-    """Refuse a request that takes no JSON: XML is not offered."""
+    """Refuse a request that takes no JSON: XML is not offered (PS3.18 §8.7.3); RefusedError."""
     if not any(media.media_type in _JSON_TYPES for wanted in accepted(request) for media in wanted):
         raise RefusedError(f"only {DICOM_JSON} is offered", reason=Reason.NOT_ACCEPTABLE)
 

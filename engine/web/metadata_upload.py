@@ -65,7 +65,13 @@ class MetadataUpload:
         self._current = _Bulk(location, syntax_of_media(media.media_type, syntax))
 
     async def write(self, data: bytes | memoryview) -> None:
-        """Take the next bytes of the part."""
+        """Take the next bytes of the part.
+
+        Raises
+        ------
+        RefusedError
+            It is more metadata than is taken, or the disk is full.
+        """
         if self._json is not None:
             self._metadata_bytes += len(data)
             if self._metadata_bytes > _MAX_METADATA_BYTES:
@@ -80,7 +86,15 @@ class MetadataUpload:
             await self._spill()
 
     async def end(self, error: FormatError | None) -> None:
-        """The part ends; with `error` it is not to be used."""
+        """The part ends; with `error` it is not to be used.
+
+        Raises
+        ------
+        UsageError
+            It was to be metadata, and is no JSON.
+        RefusedError
+            It is of more instances than are taken, or the disk is full.
+        """
         if self._json is not None:
             text, self._json = bytes(self._json), None
             if error is None:
@@ -101,7 +115,13 @@ class MetadataUpload:
         self._bulk.setdefault(current.location, []).append(file)
 
     async def store(self) -> list[asyncio.Future[Result] | Refusal]:
-        """Make files of what came, and hand them over."""
+        """Make files of what came, and hand them over; in each place what becomes of it.
+
+        Raises
+        ------
+        UsageError
+            No metadata of an instance came.
+        """
         if not self._models and not self._failures:
             raise UsageError("the first part holds no metadata of an instance")
         return [*self._failures, *[await self._store(model) for model in self._models]]

@@ -44,7 +44,13 @@ class OpenFile:
         return self.descriptor
 
     def check(self) -> None:
-        """Raise RefusedError where the open file is not the one that was meant, or not any more."""
+        """Look whether the open file is the one that was meant, still.
+
+        Raises
+        ------
+        RefusedError
+            It is not.
+        """
         assert self.slice is not None
         if self.slice.stamp is None:
             return

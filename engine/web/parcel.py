@@ -49,7 +49,13 @@ class KeptParcel:
 
 
 def assemble(entries: Sequence[Entry], packed: Sequence[Packed]) -> Parcel:
-    """Put the instances end to end."""
+    """Put the instances end to end.
+
+    Raises
+    ------
+    RefusedError
+        A file has changed since it was packed.
+    """
     tag = hashlib.sha256(f"parcel 1\nzstandard {zstandard.__version__}".encode())
     items: list[Item] = []
     offset = 0

@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"\d{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query: matching keys and what is to be returned beyond the default.
+    """A query: matching keys and what is to be returned beyond the default (PS3.18 §8.3.4).
 
     `fields` are tags, `all_fields` is ``includefield=all``: all that the catalogue keeps apart;
     `warnings` is what the client is to be told.

@@ -67,7 +67,7 @@ class ResumableUploads:
         return complete is False or (complete is True and _knows_104(request))
 
     async def begin(self, request: Request, *, study_uid: str | None) -> Response:
-        """Answer a store request that has Upload-Complete."""
+        """Answer a store request that has Upload-Complete; errors are answers, too."""
         name = ""
         try:
             plan = _plan(request, study_uid)
@@ -96,7 +96,7 @@ class ResumableUploads:
         return Response(status_code=201, headers=fields)
 
     async def answer(self, request: Request, name: str) -> Response:
-        """Answer a request for an upload."""
+        """Answer a request for an upload; errors are answers, too."""
         try:
             match request.method:
                 case "PATCH":

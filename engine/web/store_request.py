@@ -31,7 +31,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 async def answer_store(request: Request, *, study_uid: str | None, intake: Intake) -> Response:
-    """Store what the request brings, and say what became of it."""
+    """Store what the request brings, and say what became of it; errors are answers, too."""
     try:
         _refuse_unread(request, intake)
         report = await receive_objects(

@@ -76,7 +76,7 @@ async def receive_objects(
 
 
 def storable_type(content_type: str) -> MediaRange:
-    """The media type of the whole; refused where it is none that can be stored."""
+    """The media type of the whole; RefusedError where it is none that can be stored (§10.5.1)."""
     found = parse_accept(content_type) if content_type.strip() else ()
     if len(found) == 1:
         media = found[0]

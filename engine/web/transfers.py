@@ -45,7 +45,7 @@ def describe_engine() -> Response:
 
 
 async def answer_parcels(request: Request, *, source: ParcelSource) -> Response:
-    """How many parcels there are, and how long their originals."""
+    """How many parcels there are, and how long their originals; errors of `ParcelSource`."""
     found = await source.listing(_scope(request))
     parcels = [
         {"number": number, "items": items, "bytes": size_bytes}
@@ -56,7 +56,15 @@ async def answer_parcels(request: Request, *, source: ParcelSource) -> Response:
 
 
 async def answer_manifest(request: Request, *, source: ParcelSource) -> Response:
-    """The manifest of one parcel, which is made for it where need be."""
+    """The manifest of one parcel, which is made for it where need be.
+
+    Raises
+    ------
+    UsageError
+        Its number or its form is none.
+    MerseyError
+        There is no such parcel, or a file of it cannot be read.
+    """
     parcel = await _asked(request, source)
     return Response(
         parcel.manifest.to_json(), media_type="application/json", headers=dict(_PRIVATE)
@@ -64,7 +72,7 @@ async def answer_manifest(request: Request, *, source: ParcelSource) -> Response
 
 
 async def answer_parcel(request: Request, *, source: ParcelSource) -> BodyResponse:
-    """The bytes of one parcel."""
+    """The bytes of one parcel; errors as of :func:`answer_manifest`."""
     parcel = await _asked(request, source)
     return BodyResponse(parcel.body, content_type=_PARCEL, headers=_PRIVATE, is_verified=True)
 
@@ -72,7 +80,10 @@ async def answer_parcel(request: Request, *, source: ParcelSource) -> BodyRespon
 async def answer_digests(
     request: Request, *, source: ParcelSource, blobs: BlobStore | None
 ) -> Response:
-    """The SHA-256 of every 8 MiB of one item of a parcel, to find which of them is damaged."""
+    """The SHA-256 of every 8 MiB of one item of a parcel, to find which of them is damaged.
+
+    Errors as of :func:`answer_manifest`; UsageError also where ``item`` names none.
+    """
     parcel = await _asked(request, source)
     wanted = dict(query_pairs(request)).get("item", "")
     items = parcel.manifest.items

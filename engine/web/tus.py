@@ -81,7 +81,7 @@ class TusUploads:
         return Response(status_code=204, headers=fields)
 
     async def answer(self, request: Request, name: str) -> Response:
-        """Answer a request for an upload, or with no name one that begins one."""
+        """Answer a request for an upload, or with no name one that begins one; errors, too."""
         method = request.method
         override = request.headers.get("x-http-method-override", "").strip().upper()
         if method == "POST" and override:

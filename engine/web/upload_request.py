@@ -72,6 +72,6 @@ def require_storable(plan: UploadPlan) -> None:
 
 
 def require_plain_coding(request: Request) -> None:
-    """Refuse content that is coded: bytes are kept as they come."""
+    """Refuse content that is coded (RFC 9110 §8.4): bytes are kept as they come; RefusedError."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise RefusedError("a Content-Encoding", reason=Reason.UNSUPPORTED_MEDIA)
