@@ -21,6 +21,7 @@ from .requests import base_url
 from .status import Reason, RefusedError, error_response
 from .store_response import store_response
 from .stow import receive_objects
+from .upload_request import require_plain_coding
 
 __all__ = ["answer_store", "refused"]
 
@@ -49,8 +50,7 @@ async def answer_store(request: Request, *, study_uid: str | None, intake: Intak
 
 def _refuse_unread(request: Request, intake: Intake) -> None:
     """Refuse what its header fields alone rule out."""
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise RefusedError("a Content-Encoding", reason=Reason.UNSUPPORTED_MEDIA)
+    require_plain_coding(request)
     field = request.headers.get("content-length", "0")
     length_bytes = int(field) if _LENGTH.fullmatch(field) else _MAX_BODY_BYTES + 1
     if length_bytes > _MAX_BODY_BYTES:
