@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from .encoding import Encoding
 from .json_surroundings import Surroundings
@@ -27,6 +28,9 @@ BULK_PREFIX = "mersey-bulk:"
 
 INLINE_BYTES = 1024
 """Longer binary values are bulk data."""
+
+_SHORT_BYTES = 64
+_KNOWN_MEMBERS = 8192  # some MiB at most
 
 _KNOWN_VRS = frozenset(vr.decode("ascii") for vr in IS_LONG_FORM)
 _PLAIN_CHARSETS = {
@@ -58,12 +62,20 @@ def element_member(tag: int, vr: str, value: bytes, around: Surroundings, place:
     """
     if tag in PIXEL_DATA_TAGS and not place:
         return bulk_member(tag, vr, place)
+    charset = ASCII if tag == SPECIFIC_CHARACTER_SET else around.charset
+    make = _known_member if len(value) <= _SHORT_BYTES else _member
+    return make(tag, vr, value, charset, around.encoding.little_endian)
+
+
+def _member(tag: int, vr: str, value: bytes, charset: tuple[str, ...], little_endian: bool) -> str:
     if vr not in _KNOWN_VRS:
         return empty_member(tag, "UN")
-    charset = ASCII if tag == SPECIFIC_CHARACTER_SET else around.charset
-    little_endian = around.encoding.little_endian
     text = value_text(tag, vr, value, charset=charset, little_endian=little_endian)
     return f'"{tag:08X}":{text}'
+
+
+# Nearly all short values of an instance are those of the one before it, in the same series.
+_known_member = lru_cache(_KNOWN_MEMBERS)(_member)
 
 
 def sequence_member(tag: int, items: list[str]) -> str:
