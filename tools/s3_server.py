@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 
+from ports import free_port
+
 __all__ = ["S3Server"]
 
-_TRIES = 300
+_START_S = 240.0
 
 
 class S3Server:
     """A server with the bucket ``archive``, until `stop`; what it holds is in its memory."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         self._process = subprocess.Popen(
@@ -46,9 +46,10 @@ class S3Server:
 
     def _make_bucket(self) -> None:
         request = urllib.request.Request(f"{self.url}/archive", method="PUT")
-        for _ in range(_TRIES):
+        end = time.monotonic() + _START_S
+        while self._process.poll() is None and time.monotonic() < end:
             try:
-                urllib.request.urlopen(request, timeout=5).close()
+                urllib.request.urlopen(request, timeout=_START_S).close()
             except OSError:
                 time.sleep(0.1)
             else:

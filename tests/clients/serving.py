@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,11 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from ports import free_port
+
 __all__ = ["Server"]
 
 _MERSEY = [sys.executable, "-c", "from mersey.engine.cli.main import main; main()"]
 
-_START_S = 90.0
+_START_S = 240.0
+_PATIENCE_S = 120.0
 
 
 class Server:
@@ -27,7 +29,7 @@ class Server:
         self.folder = folder
         self._store = store
         self._log = store.with_name(f"{store.name}.log")
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.address = f"http://127.0.0.1:{self._port}"
         self.root = f"{self.address}/dicom-web"
@@ -63,7 +65,7 @@ class Server:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         try:
-            assert self._process.wait(20) == 0
+            assert self._process.wait(_PATIENCE_S) == 0
         finally:
             self._process.kill()
             self._process.wait()
@@ -88,14 +90,14 @@ class Server:
         request = urllib.request.Request(
             f"{self.root}/studies", data=parts + b"--part--\r\n", headers={"Content-Type": kind}
         )
-        with urllib.request.urlopen(request, timeout=120) as response:
+        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as response:
             assert response.status == 200
 
     def get_json(self, path: str) -> list[dict]:
         request = urllib.request.Request(
             f"{self.root}{path}", headers={"Accept": "application/dicom+json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as response:
             return json.load(response)
 
     def _count(self) -> int:
@@ -103,9 +105,3 @@ class Server:
             return len(self.get_json("/instances?limit=1000"))
         except OSError:
             return -1
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
+from ports import free_port
+
 __all__ = ["PostgresServer", "postgres_programs"]
 
-_START_S = 60
+_START_S = 180
 
 
 def postgres_programs() -> Path | None:
@@ -34,7 +35,7 @@ class PostgresServer:
         # Under a short path that another user may enter: a socket's has 107 bytes at most.
         self._home = Path(tempfile.mkdtemp(prefix="mersey-pg-"))
         self._data = self._home / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self._user = _other_user() if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(self._home, self._user.pw_uid, self._user.pw_gid)
@@ -95,9 +96,3 @@ def _other_user() -> pwd.struct_passwd:
         except KeyError:
             continue
     raise RuntimeError("no user to run PostgreSQL as")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

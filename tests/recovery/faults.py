@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import random
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from mersey.engine.client.link import Link
+from ports import free_port
 from served_store import ServedStore, blob_sha256, rows_of
 from stored_files import Original
 
@@ -60,8 +60,7 @@ class ReturningServer:
     def __init__(self, store: Path | str, *arguments: str) -> None:
         self.store = Path(store)
         self._place, self._arguments = store, arguments
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.start()
 
     def start(self) -> None:

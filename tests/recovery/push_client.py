@@ -24,7 +24,7 @@ CONNECTIONS = 2
 
 def settings_for(wire: str) -> PushSettings:
     """How all of these push: again soon, and for as long as a server takes to start."""
-    backoff = Backoff(first_s=0.05, longest_s=0.2, most_tries=300)
+    backoff = Backoff(first_s=0.05, longest_s=0.2, most_tries=2000)
     return PushSettings(wire=wire, connections=CONNECTIONS, jobs=1, backoff=backoff)
 
 

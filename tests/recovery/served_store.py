@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MERSEY = str(Path(sys.executable).with_name("mersey"))
-_PATIENCE_S = 60
+_PATIENCE_S = 240
 
 
 class ServedStore:
@@ -116,7 +116,7 @@ def run_json(*arguments: str) -> tuple[int, Any]:
 
 def wait_until_empty(folder: Path) -> None:
     """Raise AssertionError where files stay in `folder`."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + _PATIENCE_S
     while names := os.listdir(folder):
         assert time.monotonic() < deadline, f"{len(names)} files were not collected: {names[:3]}"
         time.sleep(0.01)

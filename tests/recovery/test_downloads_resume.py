@@ -48,7 +48,7 @@ class Download:
         fields = {"Accept": self._accept}
         if self.etag:
             fields |= {"Range": f"bytes={len(self.data)}-", self._condition: self.etag}
-        with closing(http.client.HTTPConnection(host, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection(host, timeout=240)) as connection:
             connection.request("GET", STUDY, headers=fields)
             response = connection.getresponse()
             self.statuses.append(response.status)
@@ -91,7 +91,7 @@ def server(tmp_path: Path, originals: list[Original]) -> Iterator[ReturningServe
 
 
 def store(server: ReturningServer, originals: list[Original]) -> int:
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=240)) as connection:
         fields = {"Content-Type": CONTENT_TYPE}
         connection.request("POST", "/dicom-web/studies", as_parts(originals), fields)
         return connection.getresponse().status

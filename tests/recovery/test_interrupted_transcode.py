@@ -58,13 +58,16 @@ def part_size(folder: Path) -> int:
 
 def test_a_killed_run_goes_on_where_it_stopped(source: Path, whole: str, tmp_path: Path) -> None:
     target = tmp_path / "noise.dcm"
-    process = start(source, target)
-    while part_size(tmp_path) < 40 << 20:
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.001)
-    process.kill()
-    process.wait()
-    assert not target.exists()
+    for _ in range(20):
+        process = start(source, target)
+        while part_size(tmp_path) < 40 << 20 and process.poll() is None:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        if not target.exists():
+            break
+        target.unlink()  # it was whole before it could be killed
+    assert part_size(tmp_path) >= 40 << 20
     assert start(source, target).wait() == 0
     assert digest(target) == whole
     summary = json.loads((tmp_path / "summary.txt").read_text())
@@ -100,6 +103,6 @@ def test_kills_at_a_few_random_moments_lose_nothing(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_kills_at_200_random_moments_lose_nothing(source: Path, whole: str, tmp_path: Path) -> None:
     kill_at_random_moments(source, whole, tmp_path, kills=200)

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.long
 
 MERSEY = str(Path(sys.executable).with_name("mersey"))
 RESTARTS = 4
+PATIENCE_S = 240
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_what_was_acknowledged_is_there_after_the_database_crashed(postgres) -> 
     finally:
         stop.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(PATIENCE_S)
     assert [error for error in failures if not isinstance(error, ResourceError)] == []
     assert len(failures) >= RESTARTS
     with closing(Catalogue.at(url)) as catalogue:
@@ -154,21 +155,21 @@ def test_a_server_answers_503_while_the_database_is_away_and_goes_on(
         finally:
             stop.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(PATIENCE_S)
         assert set(statuses) == {200, 503}
         assert server.poll() is None
         text = told.read_text()
         assert "Traceback" not in text
     finally:
         server.terminate()
-        assert server.wait(30) == 0
+        assert server.wait(PATIENCE_S) == 0
         if server.stdout is not None:
             server.stdout.close()
 
 
 def ask(address: str, path: str) -> tuple[int, bytes] | None:
     """Status and body; None where no answer came."""
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE_S)
     try:
         connection.request("GET", f"/dicom-web{path}")
         response = connection.getresponse()
@@ -179,7 +180,7 @@ def ask(address: str, path: str) -> tuple[int, bytes] | None:
         connection.close()
 
 
-def wait_for(condition, *, seconds: float = 30) -> None:
+def wait_for(condition, *, seconds: float = PATIENCE_S) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about"

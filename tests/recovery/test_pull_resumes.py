@@ -11,7 +11,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import pytest
 from mersey.engine.client.chunking import CHUNK_BYTES
 from mersey.engine.client.link import Link
 from mersey.engine.client.link_profile import Direction, LinkProfile, Places
+from ports import free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -31,13 +31,8 @@ PROFILE = LinkProfile.shaped(bytes_per_s=40e6, rtt_s=0.002)
 CONNECTIONS = 2
 PROGRAM = [sys.executable, "-c", "from mersey.engine.cli.main import main; main()"]
 OVERHEAD_BYTES = 1 << 20
+PATIENCE_S = 240
 LOOK_S = 0.002
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +59,10 @@ class Served:
     def wait(self, study: str, files: int) -> None:
         """Until it answers, and has found all files of the study."""
         url = f"http://127.0.0.1:{self.port}/mersey/studies/{study}/parcels"
-        for _ in range(600):
+        end_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end_s:
             try:
-                with urllib.request.urlopen(url, timeout=5) as answer:
+                with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
                     if sum(one["items"] for one in json.load(answer)["parcels"]) == files:
                         return
             except OSError:

@@ -51,7 +51,7 @@ def test_two_servers_and_an_import_take_one_study_at_once(tmp_path: Path) -> Non
                     enumerate([*requests, *requests]),
                 )
             )
-        assert importing.wait(timeout=60) == 0
+        assert importing.wait(timeout=240) == 0
     finally:
         importing.kill()
         importing.wait()

@@ -18,6 +18,7 @@ __all__ = ["Upload", "start_upload"]
 
 _STREAM = "application/offset+octet-stream"
 _PIECE_BYTES = 64 << 10
+_PATIENCE_S = 400
 _BUSY = frozenset({408, 409, 423, 503})
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["upload_client", "push_client"])
@@ -73,7 +74,7 @@ class Upload:
 
     def carry(self, host: str) -> int:
         """Begin or go on, for as long as it takes; the status of the last answer."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
             try:
                 if not self.path and (status := self.begin(host)) != 201:
@@ -104,7 +105,7 @@ class Upload:
             fields["Tus-Resumable"] = "1.0.0"
         if method != "HEAD":
             fields["Content-Length"] = str(stop - start)
-        with closing(http.client.HTTPConnection(host, timeout=60)) as connection:
+        with closing(http.client.HTTPConnection(host, timeout=_PATIENCE_S)) as connection:
             connection.request(method, path, self._pieces(start, stop), fields)
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
