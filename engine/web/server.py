@@ -9,15 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-
-import uvicorn
-from starlette.types import ASGIApp
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 
 from ...codecs import kernels
 from ...codecs.errors import MerseyError, UsageError
@@ -35,7 +29,7 @@ from ..archive.presence import Presence
 from ..archive.rendition_cache import RenditionCache, default_cache_bytes
 from ..archive.renditions import RenditionStore
 from ..archive.store_folder import UPLOADS
-from ..archive.stored import OnConflict, StoredInstance, entry_of
+from ..archive.stored import StoredInstance, entry_of
 from ..archive.uploads import Uploads
 from ..archive.watched_blobs import WatchedBlobs
 from ..archive.wire_store import WireStore
@@ -52,62 +46,28 @@ from .app import build_app
 from .commitment import Commitments
 from .frame_source import FrameSource
 from .holdings import Holdings
+from .http_server import address_of, http_server, listen, stopped_by_signals
 from .inbound import Inbounds
 from .metadata import MetadataSource
 from .parcels import ParcelSource
 from .progressive_source import ProgressiveSource
 from .rendition_builder import RenditionBuilder
 from .resumable_upload import ResumableUploads
+from .serve_settings import ServeSettings
 from .served_digests import ServedDigests
 from .service import Service
 from .transfers import MERSEY_ROOT
 from .tus import TusUploads
 from .upload_storing import storing
-from .zero_copy import ZeroCopyProtocol
 
 __all__ = ["ServeSettings", "serve"]
 
 _BUDGET_BYTES = 96 << 20
-_BACKLOG = 2048
 _WIRE_BYTES = 8 << 30
-_KEEP_ALIVE_S = 65
 _COLLECT_EVERY_S = 600.0
 _QUIET_S = 2.0
 _REBUILD = "`mersey store rebuild` makes it anew"
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ServeSettings:
-    """What to serve, and where; `origins` are whose pages may read the answers.
-
-    `store` is a local folder. `blobs` is the URL of the object store that originals are kept in;
-    without it they are in `store`. `copies_bytes` bounds the local copies of blobs.
-    `catalogue` is the URL of one that servers share; without it, it is a file in `store`.
-    With `watch` the folders are followed as they change.
-    `on_conflict` decides what a store request comes to where a UID is taken by other bytes.
-    `cache_bytes` bounds the renditions; `prebuild` has them made before they are asked for.
-    Without `transfers` only what DICOMweb has is served.
-    An upload to which nothing was appended for `upload_expiry_s` is forgotten; none may be longer
-    than `max_upload_bytes`.
-    """
-
-    folders: tuple[Path, ...]
-    store: Path
-    host: str = "127.0.0.1"
-    port: int = 8042
-    jobs: int | None = None
-    origins: tuple[str, ...] = ("*",)
-    catalogue: str | None = None
-    watch: bool = False
-    cache_bytes: int | None = None
-    prebuild: bool = False
-    transfers: bool = True
-    on_conflict: OnConflict = "reject"
-    upload_expiry_s: float = 86400.0
-    max_upload_bytes: int = 1 << 40
-    blobs: str | None = None
-    copies_bytes: int = 4 << 30
 
 
 async def serve(
@@ -138,7 +98,7 @@ async def serve(
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder")
     with ExitStack() as stack:
-        listener = stack.enter_context(_listen(settings.host, settings.port))
+        listener = stack.enter_context(listen(settings.host, settings.port))
         nursery = stack.enter_context(Nursery())
         nursery.start()  # it imports while the catalogue is opened
         blobs = open_blobs(settings.blobs or settings.store, local=settings.store)
@@ -245,8 +205,8 @@ async def _run(
         tus=TusUploads(uploading),
         parcels=_parcels(settings, holdings, frames, requests, blobs),
     )
-    server = _server(build_app(service, origins=settings.origins))
-    with _signals(server):
+    server = http_server(build_app(service, origins=settings.origins))
+    with stopped_by_signals(server):
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(builder.run()),
@@ -257,7 +217,7 @@ async def _run(
                 group.create_task(_collect(blobs)),
                 group.create_task(_warm(nursery, requests)),
             ]
-            on_listening(_address(listener))
+            on_listening(address_of(listener))
             try:
                 await server.serve(sockets=[listener])
             finally:
@@ -315,62 +275,3 @@ async def _warm(nursery: Nursery, requests: WorkerPool) -> None:
     await asyncio.gather(
         *(asyncio.wrap_future(requests.submit(warm)) for _ in range(requests.jobs))
     )
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, but signals are ours: it would end the process with them."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(app: ASGIApp) -> _Server:
-    config = uvicorn.Config(
-        app,
-        http=ZeroCopyProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,  # queries hold patients' names
-        server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-    )
-    return _Server(config)
-
-
-@contextmanager
-def _signals(server: uvicorn.Server) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        server.force_exit = server.should_exit
-        server.should_exit = True
-
-    caught = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop)
-        except (ValueError, RuntimeError):
-            break  # not the main thread: whoever runs us there stops us by cancelling
-        caught.append(number)
-    try:
-        yield
-    finally:
-        for number in caught:
-            loop.remove_signal_handler(number)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
-        host = "localhost"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
