@@ -5,9 +5,10 @@ A value: it holds no file and no pixels, and pickles.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Protocol
 
 from ...codecs.pixels import PixelFormat
 from .element import Element, integer_of
@@ -68,6 +69,12 @@ class Instance:
     lossy: bool = False
     warnings: tuple[str, ...] = field(default=())
 
+    def __reduce__(self) -> tuple[Callable[..., Instance], tuple[Any, ...]]:
+        # Most elements are those of the instance before it, and are held once where it arrives.
+        elements = [(one.tag, one.vr, one.value) for one in self.attributes.values()]
+        rest = [getattr(self, name) for name in _NOT_ELEMENTS]
+        return _restored, (elements, *rest)
+
     def text(self, tag: int) -> str:
         """The value of a top-level attribute as text, "" where absent or long; never raises.
 
@@ -91,3 +98,19 @@ class Instance:
         if element is None:
             return None
         return integer_of(element, little_endian=self.layout.little_endian)
+
+
+_NOT_ELEMENTS = tuple(field.name for field in fields(Instance) if field.name != "attributes")
+_SHARED = 20_000
+_SHARED_BYTES = 128
+
+
+def _restored(elements: list[tuple[int, str, bytes]], *rest: Any) -> Instance:
+    attributes = {
+        tag: (_shared if len(value) <= _SHARED_BYTES else Element)(tag, vr, value)
+        for tag, vr, value in elements
+    }
+    return Instance(attributes=attributes, **dict(zip(_NOT_ELEMENTS, rest, strict=True)))
+
+
+_shared = lru_cache(_SHARED)(Element)
