@@ -14,19 +14,19 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import RawIOBase
+from io import FileIO, RawIOBase
 from typing import Literal
 
 import zstandard
 
 from ...codecs.errors import MerseyError, ResourceError
-from ..dicom.indexing import index_instance
+from ..dicom.indexing import WINDOW_BYTES, index_instance
 from ..dicom.instance import Instance
 from ..dicom.tags import SOP_INSTANCE_UID
 from ..transfer.body import FileSlice, FileStamp
 from .blobs import COMPRESSED, PLAIN
 from .entry import Entry, is_uid
-from .metadata import make_metadata
+from .metadata import pack_metadata, reader_of
 from .part10_body import file_segments
 from .receiving import Received
 from .stored import StoredInstance
@@ -81,9 +81,14 @@ def examine(received: Received, *, study_uid: str | None = None) -> Examined | R
     study_uid
         The study it has to belong to, if any.
     """
+    with open(received.path, "rb", buffering=0) as file:
+        return _examined(received, _Source(file), study_uid)
+
+
+def _examined(received: Received, source: _Source, study_uid: str | None) -> Examined | Refusal:
     path = received.path
     try:
-        instance = _index(received)
+        instance = index_instance(source.read_at, size_bytes=received.size_bytes)
     except MerseyError as error:
         return Refusal("unreadable", error.message, *_uids_at_least(path))
     refusal = _refusal_of(instance, study_uid)
@@ -91,10 +96,10 @@ def examine(received: Received, *, study_uid: str | None = None) -> Examined | R
         return refusal
     known = (instance.sop_class_uid, instance.sop_instance_uid)
     try:
-        metadata = make_metadata(path, instance.layout)
+        metadata = pack_metadata(source.read_at, instance.layout)
     except MerseyError as error:
         return Refusal("unreadable", error.message, *known)
-    served_sha256, served_crc32 = _served_digests(received, instance)
+    served_sha256, served_crc32 = _served_digests(received, instance, source)
     try:
         compressed = _compress(received) if _is_worth_a_try(received, instance) else None
     except ResourceError as error:
@@ -112,6 +117,21 @@ def examine(received: Received, *, study_uid: str | None = None) -> Examined | R
     return Examined(stored.with_rows(), compressed or path)
 
 
+class _Source:
+    """A received file; its first bytes, which all want who read it, are read once."""
+
+    def __init__(self, file: FileIO) -> None:
+        self.file = file
+        self._read_at = reader_of(file)
+        self._head = self._read_at(0, WINDOW_BYTES)
+
+    def read_at(self, offset_bytes: int, length_bytes: int, /) -> bytes:
+        end = offset_bytes + length_bytes
+        if end <= len(self._head):
+            return self._head[offset_bytes:end]
+        return self._read_at(offset_bytes, length_bytes)
+
+
 def _uids_at_least(path: str) -> tuple[str, str]:
     """SOP Class and Instance UID of a file that cannot be read to its end, where they are UIDs."""
     from pydicom import dcmread
@@ -126,15 +146,6 @@ def _uids_at_least(path: str) -> tuple[str, str]:
             return "", ""
     class_uid, instance_uid = (uid if is_uid(uid) else "" for uid in uids)
     return class_uid, instance_uid
-
-
-def _index(received: Received) -> Instance:
-    with open(received.path, "rb", buffering=0) as file:
-        descriptor = file.fileno()
-        return index_instance(
-            lambda offset_bytes, length_bytes: os.pread(descriptor, length_bytes, offset_bytes),
-            size_bytes=received.size_bytes,
-        )
 
 
 def _refusal_of(instance: Instance, study_uid: str | None) -> Refusal | None:
@@ -159,20 +170,19 @@ def _refusal_of(instance: Instance, study_uid: str | None) -> Refusal | None:
     return None
 
 
-def _served_digests(received: Received, instance: Instance) -> tuple[str, int]:
+def _served_digests(received: Received, instance: Instance, source: _Source) -> tuple[str, int]:
     """SHA-256 and CRC-32 of what `file_segments` gives; known, where that is the file itself."""
     entry = Entry(instance, received.path, FileStamp(received.size_bytes, 0, 0))
     first, rest = file_segments(entry)
     assert isinstance(first, bytes)
     assert isinstance(rest, FileSlice)
-    with open(received.path, "rb", buffering=0) as file:
-        if rest.offset_bytes == len(first) and file.read(len(first)) == first:
-            return received.sha256, received.crc32
-        digest, crc32 = hashlib.sha256(first), zlib.crc32(first)
-        file.seek(rest.offset_bytes)
-        for piece in _pieces(file):
-            digest.update(piece)
-            crc32 = zlib.crc32(piece, crc32)
+    if rest.offset_bytes == len(first) and source.read_at(0, len(first)) == first:
+        return received.sha256, received.crc32
+    digest, crc32 = hashlib.sha256(first), zlib.crc32(first)
+    source.file.seek(rest.offset_bytes)
+    for piece in _pieces(source.file):
+        digest.update(piece)
+        crc32 = zlib.crc32(piece, crc32)
     return digest.hexdigest(), crc32
 
 
