@@ -20,11 +20,15 @@ from ...codecs.errors import ResourceError
 from ...codecs.pixels import Buffer
 from .block_output import BlockOutput
 
-__all__ = ["PartFile", "is_part_file", "scratch_path", "sync_folder"]
+__all__ = ["PartFile", "TakenError", "is_part_file", "scratch_path", "sync_folder"]
 
 _PREFIX = ".mersey-"
 _SYNC_EVERY_BYTES = 16 << 20
 _COPY_BYTES = 8 << 20
+
+
+class TakenError(ResourceError):
+    """Another process is making the same file, or has just made it."""
 
 
 def is_part_file(path: Path) -> bool:
@@ -46,7 +50,7 @@ class PartFile:
     durable when it was opened, `notes` what was noted with them; `position` is where the next
     byte goes, 0 in a fresh one.
 
-    One process at a time: a second one gets ResourceError. Not for several threads at once.
+    One process at a time: a second one gets TakenError. Not for several threads at once.
     """
 
     def __init__(self, target: Path, *, identity: str) -> None:
@@ -171,8 +175,8 @@ class PartFile:
         ):
             raise self._taken()
 
-    def _taken(self) -> ResourceError:
-        return ResourceError(f"{self.target} is being written by another process")
+    def _taken(self) -> TakenError:
+        return TakenError(f"{self.target} is being written by another process")
 
     def _resume(self) -> None:
         lines = _journal_lines(self._journal_path)

@@ -22,6 +22,7 @@ from typing import Never
 
 from ...codecs.errors import MerseyError, ResourceError, UnsupportedError
 from ..archive.entry import Entry
+from ..archive.part_file import TakenError
 from ..archive.rendition_cache import RenditionCache
 from ..archive.renditions import RenditionStore
 from ..runtime.byte_budget import ByteBudget
@@ -38,6 +39,7 @@ __all__ = ["RenditionBuilder"]
 
 _MAX_WAITING = 1024
 _MAX_FAILED = 4096
+_LOOK_AGAIN_S = 0.2
 _NICENESS = 10
 _log = logging.getLogger(__name__)
 
@@ -150,7 +152,7 @@ class RenditionBuilder:
                 await self._build(order)
             finally:
                 self._current = None
-                if not order.done.done():
+                if not order.done.done() and self._waiting.get(order.key) is None:
                     order.done.cancel()
 
     async def _is_quiet(self) -> bool:
@@ -215,6 +217,8 @@ class RenditionBuilder:
         try:
             if self._renditions.find(order.key) is None and await self._has_room(order):
                 await self._transcode(order)
+        except TakenError:
+            await self._leave_to_other(order)
         except (MerseyError, OSError) as error:
             _log.warning(
                 "no rendition of instance %s in %s: %s",
@@ -225,6 +229,16 @@ class RenditionBuilder:
             self._fail(order, error)
         else:
             self._end(order, None)
+
+    async def _leave_to_other(self, order: _Order) -> None:
+        """Another server of the store builds it: look again in a while, if somebody wants it."""
+        if order.urgency is Urgency.RECEIVED:
+            self._end(order, None)
+            return
+        await asyncio.sleep(_LOOK_AGAIN_S)
+        dropped = self._waiting.put(order.key, order, order.urgency)
+        if dropped is not None:
+            self._end(dropped, ResourceError("too many renditions are waiting to be built"))
 
     async def _transcode(self, order: _Order) -> None:
         target = self._renditions.path_of(order.key)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from mersey.engine.transfer.manifest import Item, Manifest
+from pydicom.uid import HTJ2KLosslessRPCL
 
 from .uploading import Reply, Wire, raw_file, stored_uids
 
@@ -241,3 +242,22 @@ def test_a_parcel_that_one_began_to_send_the_other_goes_on_with(
         answer = peer.ask("GET", path, **said)
         assert (answer.status, answer.body) == (206, whole.body[start:])
     assert {found: found.stat().st_ino for found in made} == made  # what either sends of
+
+
+def test_a_rendition_that_both_are_asked_for_at_once_is_given_by_both(
+    peers: tuple[Peer, Peer], tmp_path: Path, make_instance, make_ct_samples
+) -> None:
+    where = {"study": "1.2.74", "series": "1.2.74.1"}
+    for number in (1, 2, 3):
+        samples = make_ct_samples(24, 256, number)
+        sample = make_instance(tmp_path / "ct.dcm", f"1.2.74.1.{number}", samples, **where)
+        data, path = sample.path.read_bytes(), "/dicom-web/studies"
+        assert peers[0].ask("POST", path, data, Content_Type="application/dicom").status == 200
+        accept = f"application/dicom; transfer-syntax={HTJ2KLosslessRPCL}"
+        with ThreadPoolExecutor(4) as threads:
+            asked = [
+                threads.submit(peer.ask, "GET", f"/dicom-web{sample.url}", Accept=accept)
+                for peer in peers * 2
+            ]
+            answers = [one.result() for one in asked]
+        assert {(one.status, one.body) for one in answers} == {(200, answers[0].body)}
