@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select, update
 from ..dicom.instance import Instance
 from ..transfer.body import FileStamp
 from .database import Database, in_groups, open_postgres, open_sqlite
-from .entry import Entry
+from .entry import Entry, Place
 from .hashing import digest_of_file
 from .in_place import add_files, forget_files, rows_of_files
 from .indexed_file import IndexedFile, Outcome
@@ -139,6 +139,27 @@ class Catalogue:
                 )
             }
 
+    def places(self, sop_instance_uids: Sequence[str]) -> dict[str, Place]:
+        """Where those of the instances are that are here, by their UIDs."""
+        columns = instances.c
+        statement = select(
+            columns.sop_instance_uid,
+            columns.sop_class_uid,
+            columns.path,
+            columns.size_bytes,
+            columns.mtime_ns,
+            columns.inode,
+            columns.blob_key,
+        )
+        with self.database.reading() as connection:
+            return {
+                uid: Place(intern(sop_class), path, FileStamp(*stamp), blob_key)
+                for group in in_groups(sop_instance_uids)
+                for uid, sop_class, path, *stamp, blob_key in connection.execute(
+                    statement.where(columns.sop_instance_uid.in_(group))
+                )
+            }
+
     def kept_as(self, sop_instance_uids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """SHA-256 and blob key of those of the instances that have a digest, by their UIDs.
 
@@ -197,10 +218,13 @@ class Catalogue:
         *,
         on_conflict: OnConflict,
         received: Sequence[int] | None = None,
+        before_commit: Callable[[], object] = lambda: None,
     ) -> list[Settled]:
         """Put in instances whose blobs are durable, in one durable transaction.
 
-        They have come now, or at the times `received`, in ns since 1970.
+        They have come now, or at the times `received`, in ns since 1970. Blobs may become durable
+        meanwhile: `before_commit` is called when all is written and nothing committed, again
+        where that is done again, and waits until they are; what it raises undoes all.
 
         Returns what became of each, in order. The laws are `settling`'s: the same bytes again
         are ``same``; where a UID is taken by other bytes, by blob or by a file in place, the
@@ -232,7 +256,9 @@ class Catalogue:
             wanted_digests[:] = _without_digest(made, held, digests)
             if wanted_digests:
                 return None  # nobody is to wait while files are read
-            return write_settlement(connection, settle(made, held, on_conflict=on_conflict))
+            settled = write_settlement(connection, settle(made, held, on_conflict=on_conflict))
+            before_commit()
+            return settled
 
         while made:
             settled = self.database.write(work, durable=True)

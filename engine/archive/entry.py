@@ -17,7 +17,7 @@ from ..dicom.frame_index import Frame
 from ..dicom.instance import Instance
 from ..transfer.body import BlobSlice, FileSlice, FileStamp
 
-__all__ = ["Entry", "is_uid", "stamp_of"]
+__all__ = ["Entry", "Place", "is_uid", "stamp_of"]
 
 _MAX_INTEGER = (1 << 63) - 1  # databases' integers are signed, inodes are not
 _UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(?:\.[0-9]+)*")
@@ -36,6 +36,16 @@ def stamp_of(status: os.stat_result) -> FileStamp:
     if not S_ISREG(status.st_mode):
         raise FormatError("not a regular file")
     return FileStamp(status.st_size, status.st_mtime_ns, status.st_ino & _MAX_INTEGER)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bytes of an instance of that SOP Class are, as an `Entry` says it: light."""
+
+    sop_class_uid: str
+    path: str
+    stamp: FileStamp
+    blob_key: str
 
 
 @dataclass(frozen=True, slots=True)

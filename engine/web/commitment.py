@@ -20,7 +20,7 @@ from ...codecs.errors import MerseyError, UsageError
 from ..archive.blobs import BlobStore
 from ..archive.catalogue import Catalogue
 from ..archive.commitment_answers import CommitmentAnswers
-from ..archive.entry import Entry, is_uid
+from ..archive.entry import Place, is_uid
 from .holdings import is_current, require_uid
 from .status import Reason, RefusedError, commitment_status
 
@@ -89,8 +89,9 @@ class Commitments:
 
     def _look(self, asked: list[_Asked]) -> dict[str, Any]:
         committed, failed = [], []
+        places = self._catalogue.places([one.sop_instance_uid for one in asked])
         for one in asked:
-            reason = self._reason_against(one)
+            reason = self._reason_against(one, places.get(one.sop_instance_uid))
             item: dict[str, Any] = {
                 _SOP_CLASS: {"vr": "UI", "Value": [one.sop_class_uid]},
                 _SOP_INSTANCE: {"vr": "UI", "Value": [one.sop_instance_uid]},
@@ -106,18 +107,17 @@ class Commitments:
             dataset["00081199"] = {"vr": "SQ", "Value": committed}
         return dataset
 
-    def _reason_against(self, asked: _Asked) -> int | None:
-        entry = self._catalogue.find(asked.sop_instance_uid)
-        if entry is None:
+    def _reason_against(self, asked: _Asked, place: Place | None) -> int | None:
+        if place is None:
             return _NO_SUCH_INSTANCE
-        if entry.instance.sop_class_uid != asked.sop_class_uid:
+        if place.sop_class_uid != asked.sop_class_uid:
             return _CLASS_CONFLICT
-        return None if self._is_there(entry) else _FAILURE
+        return None if self._is_there(place) else _FAILURE
 
-    def _is_there(self, entry: Entry) -> bool:
-        if entry.blob_key:
-            return self._blobs.size(entry.blob_key) is not None
-        return is_current(entry)
+    def _is_there(self, place: Place) -> bool:
+        if place.blob_key:
+            return self._blobs.size(place.blob_key) is not None
+        return is_current(place)
 
 
 async def _body(request: Request) -> bytes:

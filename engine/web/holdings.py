@@ -21,7 +21,7 @@ from ...codecs.errors import IntegrityError, MerseyError
 from ..archive.blobs import is_compressed
 from ..archive.bounded_cache import BoundedCache
 from ..archive.catalogue import Catalogue
-from ..archive.entry import Entry, is_uid, stamp_of
+from ..archive.entry import Entry, Place, is_uid, stamp_of
 from ..archive.folder_index import FolderIndex
 from ..archive.locating import Locator
 from ..archive.presence import Presence
@@ -254,7 +254,7 @@ def require_uid(text: str) -> None:
         raise RefusedError("no UID in the path", reason=Reason.NOT_FOUND)
 
 
-def is_current(entry: Entry) -> bool:
+def is_current(entry: Entry | Place) -> bool:
     """Whether the file of `entry` is still the one that was indexed; a blob without one is."""
     if entry.blob_key and not entry.path:
         return True
