@@ -16,6 +16,9 @@ _MODULES = (
     "mersey.engine.archive.examination",
     "mersey.engine.dicom.character_sets",
     "mersey.engine.dicom.json_odd_values",
+    "imagecodecs.imagecodecs",
+    "mersey.codecs.independent",
+    "mersey.engine.runtime.transcode",
     "numba",
 )
 
