@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mersey.codecs.errors import IntegrityError
 from mersey.engine.archive.blobs import Ready
 from mersey.engine.archive.directory_blobs import DirectoryBlobs
 from mersey.engine.archive.presence import Presence
+from mersey.engine.archive.watched_blobs import WatchedBlobs
 
 _THERE, _GONE = "a" * 64 + ".dcm", "b" * 64 + ".dcm.zst"
 
@@ -64,3 +66,15 @@ def filled[B: DirectoryBlobs](blobs: B) -> B:
     (blobs.incoming / "one").write_bytes(b"bytes")
     blobs.commit([Ready(str(blobs.incoming / "one"), _THERE)])
     return blobs
+
+
+def test_a_blob_that_is_found_missing_is_believed_no_more(tmp_path: Path) -> None:
+    blobs = filled(Elsewhere(tmp_path))
+    presence = Presence(blobs, clock=Clock())
+    watched = WatchedBlobs(blobs, on_lost=presence.forget)
+    assert presence.lost([_THERE], seen_within_s=600) == set()
+    Path(DirectoryBlobs.path_of(blobs, _THERE) or "").unlink()
+    assert presence.lost([_THERE], seen_within_s=600) == set()
+    with pytest.raises(IntegrityError):
+        watched.read_at(_THERE, 0, 1)
+    assert presence.lost([_THERE], seen_within_s=600) == {_THERE}

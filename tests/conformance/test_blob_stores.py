@@ -18,6 +18,7 @@ from blob_store_contract import BlobStoreContract, key_of, received
 from mersey.codecs.errors import IntegrityError
 from mersey.engine.archive.blob_stores import open_blobs
 from mersey.engine.archive.blobs import BlobStore, Ready
+from mersey.engine.archive.watched_blobs import WatchedBlobs
 from s3_server import S3Server
 
 _LARGE = 20 << 20  # goes up in three parts
@@ -52,6 +53,13 @@ class TestDirectory(BlobStoreContract):
         path = store.path_of(key)
         assert path is not None
         Path(path).write_bytes(data)
+
+
+class TestWatchedDirectory(TestDirectory):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> BlobStore:
+        blobs = open_blobs(tmp_path / "store", local=tmp_path)
+        return WatchedBlobs(blobs, on_lost=lambda _: None)
 
 
 @pytest.fixture(scope="module")
