@@ -83,5 +83,13 @@ def link_files(links: Sequence[tuple[bytes, bytes]]) -> list[int]:
 def unlink_files(paths: Sequence[bytes]) -> None:
     """Remove names that may be gone."""
 
+def write_pieces(data: Buffer, pieces: Sequence[tuple[bytes, int, int, int, bool]]) -> None:
+    """Put pieces of `data` into files: name, start, length, offset in the file, past the cache.
+
+    Files that are not there are made. The whole pages of a long piece that lies in memory as in
+    the pages of its file may go past the page cache; the rest goes through it, and all where the
+    file system knows nothing else. Nothing is synced. OSError where one fails.
+    """
+
 def find(data: Buffer, wanted: Buffer, start: int = 0) -> int:
     """Where bytes are first found, from `start` on; -1 where they are not."""

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "files/durability.hpp"
+#include "files/pieces.hpp"
 #include "module.hpp"
 
 namespace nb = nanobind;
@@ -53,6 +54,22 @@ void unlink_files(nb::sequence values) {
   released([&] { files::unlink(paths); });
 }
 
+void write_pieces(nb::handle data, nb::sequence values) {
+  const ReadableBuffer buffer(data);
+  std::vector<files::Piece> pieces;
+  for (nb::handle value : values) {
+    files::Piece piece{path_of(value[0]), nb::cast<std::size_t>(value[1]),
+                       nb::cast<std::size_t>(value[2]), nb::cast<std::uint64_t>(value[3]),
+                       nb::cast<bool>(value[4])};
+    const std::size_t size = buffer.bytes().size();
+    if (piece.start > size || piece.length > size - piece.start) {
+      throw nb::index_error("a piece is beyond the end");
+    }
+    pieces.push_back(std::move(piece));
+  }
+  released([&] { files::write(buffer.bytes(), pieces); });
+}
+
 }  // namespace
 
 void define_files(nb::module_& m) {
@@ -60,6 +77,8 @@ void define_files(nb::module_& m) {
         "Have the bytes of all files, or the names in folders, on the disk.");
   m.def("link_files", &link_files, nb::arg("links"),
         "Give files a second name each; the numbers of those whose name was taken.");
+  m.def("write_pieces", &write_pieces, nb::arg("data"), nb::arg("pieces"),
+        "Put pieces of a buffer into files: (name, start, length, offset, past cache).");
   m.def("unlink_files", &unlink_files, nb::arg("paths"), "Remove names that may be gone.");
 }
 

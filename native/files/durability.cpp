@@ -1,8 +1,5 @@
 #include "files/durability.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -13,23 +10,6 @@ namespace mersey::files {
 namespace {
 
 constexpr std::size_t kThreads = 8;  // a disk's queue has room for more than gain by it
-
-class Descriptor {
- public:
-  explicit Descriptor(const Path& path) : number_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-
-  [[nodiscard]] int number() const noexcept { return number_; }
-
- private:
-  int number_;
-};
-
-[[noreturn]] void fail(int error) { throw std::system_error(error, std::generic_category()); }
 
 // 0 or the errno.
 int sync_one(const Path& path) {

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
+#include "files/descriptor.hpp"
+
 namespace mersey::files {
 
-using Path = std::string;
 using Link = std::pair<Path, Path>;
 
 // Have the bytes of all on the disk: their write-back is begun first, then several threads wait
