@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...codecs.errors import DicomError, MerseyError, ResourceError
 from ...codecs.syntaxes import EXPLICIT_LE
+from ..dicom.meta_writing import IMPLEMENTATION_CLASS_UID
 from ..dicom.pydicom_faults import pydicom_faults
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ __all__ = ["MAX_ASSEMBLED_BYTES", "BulkFile", "assemble", "syntax_of_media"]
 MAX_ASSEMBLED_BYTES = 384 << 20
 """Bulk data of one instance; it is in memory twice while the file is written."""
 
-_IMPLEMENTATION_CLASS_UID = "2.25.169463530372262637276207146842935062873"
 _PIXEL_DATA = 0x7FE00010
 _MAX_DEPTH = 64
 _DEFAULT_SYNTAX = {
@@ -106,7 +106,7 @@ def _assemble(model: Any, bulk: Mapping[str, Sequence[BulkFile]], target: str) -
             dataset.file_meta.TransferSyntaxUID = UID(syntax)
             dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
             dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-            dataset.file_meta.ImplementationClassUID = UID(_IMPLEMENTATION_CLASS_UID)
+            dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
             if pixels:
                 _put_pixels(dataset, pixels, encapsulated=UID(syntax).is_encapsulated)
             dataset.save_as(target, implicit_vr=False, little_endian=True, enforce_file_format=True)

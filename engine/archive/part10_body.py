@@ -15,6 +15,7 @@ import warnings
 from ...codecs.errors import DicomError, ResourceError
 from ...codecs.syntaxes import EXPLICIT_LE
 from ..dicom.instance import Instance
+from ..dicom.meta_writing import IMPLEMENTATION_CLASS_UID
 from ..dicom.pydicom_faults import pydicom_faults
 from ..dicom.tags import TRANSFER_SYNTAX_UID
 from ..transfer.body import Segment
@@ -25,7 +26,6 @@ __all__ = ["MAX_REWRITTEN_BYTES", "file_segments", "is_served_whole", "rewrite_e
 MAX_REWRITTEN_BYTES = 256 << 20
 
 _PREAMBLE = bytes(128)
-_IMPLEMENTATION_CLASS_UID = "2.25.169463530372262637276207146842935062873"
 
 
 def file_segments(entry: Entry) -> tuple[Segment, ...]:
@@ -69,7 +69,7 @@ def rewrite_explicit(path: str) -> bytes:
             dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
             dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
             dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-            dataset.file_meta.ImplementationClassUID = UID(_IMPLEMENTATION_CLASS_UID)
+            dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
             dataset.preamble = _PREAMBLE
             dataset.save_as(
                 written, implicit_vr=False, little_endian=True, enforce_file_format=True
@@ -91,7 +91,7 @@ def _file_meta(instance: Instance) -> bytes:
         (0x0002, instance.sop_class_uid),
         (0x0003, instance.sop_instance_uid),
         (0x0010, instance.transfer_syntax_uid),
-        (0x0012, _IMPLEMENTATION_CLASS_UID),
+        (0x0012, IMPLEMENTATION_CLASS_UID),
     ):
         value = uid.encode("ascii", "replace")
         value += b"\0" * (len(value) % 2)

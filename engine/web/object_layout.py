@@ -92,7 +92,7 @@ class PartWriter:
 
 def etag_of(objects: Sequence[tuple[Entry, Choice]], container: Container) -> str:
     """The strong entity tag: a digest of all that the bytes of the whole answer depend on."""
-    digest = hashlib.sha256(f"instances 2\n{container.name}\n".encode())
+    digest = hashlib.sha256(f"instances 3\n{container.name}\n".encode())
     for entry, choice in objects:
         digest.update(f"{entry.fingerprint} {form_of(entry, choice)}\n".encode())
     return f'"{digest.hexdigest()[:40]}"'

@@ -34,7 +34,6 @@ BULK_PREFIX = "mersey-bulk:"
 INLINE_BYTES = 1024
 """Longer binary values are bulk data."""
 
-MAX_METADATA_BYTES = 1 << 28
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _MAX_DEPTH = 64
 # What pydicom raises on values that break their VR; some of it on purpose, some not.
