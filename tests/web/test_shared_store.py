@@ -248,8 +248,8 @@ def test_a_rendition_that_both_are_asked_for_at_once_is_given_by_both(
     peers: tuple[Peer, Peer], tmp_path: Path, make_instance, make_ct_samples
 ) -> None:
     where = {"study": "1.2.74", "series": "1.2.74.1"}
-    for number in (1, 2, 3):
-        samples = make_ct_samples(24, 256, number)
+    for number in (1, 2):
+        samples = make_ct_samples(10, 256, number)
         sample = make_instance(tmp_path / "ct.dcm", f"1.2.74.1.{number}", samples, **where)
         data, path = sample.path.read_bytes(), "/dicom-web/studies"
         assert peers[0].ask("POST", path, data, Content_Type="application/dicom").status == 200
