@@ -44,11 +44,6 @@ def _decode(data: bytes, pixels: PixelFormat, *, uid: str = _UID + "51") -> Pixe
     return Registry.default().decoder(uid).decode(data, pixels=pixels)
 
 
-def _noise(pixels: PixelFormat, bits: int) -> PixelArray:
-    rng = np.random.default_rng(bits)
-    return rng.integers(0, 1 << bits, pixels.shape).astype(np.uint8 if bits <= 8 else np.uint16)
-
-
 def _dct(samples: PixelArray, *, space: str | None = "YCBCR", **settings: object) -> bytes:
     """Encoded without conversion: the components are the samples."""
     space = space if samples.ndim == 3 else None
