@@ -30,6 +30,7 @@ from ..archive.blobs import BlobStore
 from ..archive.bounded_cache import BoundedCache
 from ..archive.entry import Entry
 from ..archive.renditions import Rendition, RenditionStore
+from ..runtime.frame_demand import FrameWish
 from ..runtime.frame_reduce import FrameReduce, reduce_frame
 from ..runtime.frame_run import FrameRun
 from ..runtime.picture import PictureWork, make_picture
@@ -173,11 +174,17 @@ class FrameSource:
         return made
 
     async def rendition(
-        self, entry: Entry, target_uid: str, indices: Sequence[int] | None = None
+        self,
+        entry: Entry,
+        target_uid: str,
+        indices: Sequence[int] | None = None,
+        *,
+        wish: FrameWish | None = None,
     ) -> Rendition:
         """The rendition of the whole instance, built first where there is none.
 
-        The frames at `indices`, or all bytes of it, are those that were written.
+        The frames at `indices`, or all bytes of it, are those that were written. `wish` is
+        served while it is built.
 
         Raises
         ------
@@ -187,7 +194,7 @@ class FrameSource:
         key = rendition_key_for(entry, target_uid)
         found = await self._checked(key, indices)
         if found is None:
-            await self._builder.build(entry, key, target_uid=target_uid)
+            await self._builder.build(entry, key, target_uid=target_uid, wish=wish)
             found = await self._checked(key, indices)
         if found is None:
             raise ResourceError("the rendition was built and is gone")

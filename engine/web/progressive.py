@@ -2,10 +2,11 @@
 
 The bytes are a pure function of the renditions, the order and the reduction to stop at, and so
 is the entity tag: Range and If-Range resume it, over a restart too. Where renditions are not
-there yet, or have not been looked at, the same bytes are streamed while they are made, each
-frame's smallest image as soon as it can be; the answer is a Body from then on. Instances without
-frames, or without a progressive form, are left out, and named in the answer's first part; those
-that turn out so while it is streamed, in a part of their own.
+there yet, or have not been looked at, the same bytes are streamed under the same tag while they
+are made, each frame's smallest image as soon as it can be; the answer is a Body from then on.
+Instances without frames, or without a progressive form, are left out, and named in the answer's
+first part; those that turn out so while it is streamed, in a part of their own: then the next
+answer is another.
 
 Parameters of the query: ``order=middle-out|in-order|stride`` and ``until=N``, the reduction to
 stop at: 3 for images of an eighth in each direction.
@@ -25,8 +26,9 @@ from ..transfer.progressive_body import progressive_body
 from ..transfer.resolution_order import FrameOrder
 from ..transfer.series_description import DescribedInstance, SeriesDescription
 from .progressive_forms import ProgressiveForm, progressive_form
+from .progressive_making import progressive_frame
 from .progressive_source import Placed, ProgressiveSource
-from .progressive_stream import ProgressiveStream, progressive_frame
+from .progressive_stream import ProgressiveStream
 from .requests import query_pairs
 from .responses import BodyResponse
 from .status import Reason, RefusedError

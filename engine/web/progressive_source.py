@@ -17,11 +17,12 @@ from ..archive.bounded_cache import BoundedCache
 from ..archive.kept_pieces import find_pieces, keep_pieces
 from ..archive.renditions import Rendition, RenditionStore
 from ..dicom.frame_index import FrameIndex
-from ..runtime.cut_points import cut_points_of_bytes
+from ..runtime.frame_demand import FrameWish
 from ..runtime.piece_reading import read_frame_pieces
 from ..runtime.rearranging import PROGRESSIVE
 from ..transfer.body import FileStamp, Segment
 from ..transfer.frame_pieces import FramePieces
+from .early_frames import EarlyFrame, EarlyFrames
 from .frame_source import FrameSource
 from .holdings import reading
 from .progressive_forms import ProgressiveForm
@@ -57,6 +58,7 @@ class ProgressiveSource:
     def __init__(self, frames: FrameSource, renditions: RenditionStore) -> None:
         self._frames = frames
         self._renditions = renditions
+        self.early = EarlyFrames()
         self._pieces: BoundedCache[str, tuple[FileStamp, Pieces]] = BoundedCache(
             limit_bytes=_CACHE_BYTES, weigh=lambda held: 200 + _HELD_A_FRAME_BYTES * len(held[1])
         )
@@ -80,8 +82,10 @@ class ProgressiveSource:
             found.append(known or self._frames.failure(form.key))
         return found
 
-    async def build(self, form: ProgressiveForm) -> Placed:
+    async def build(self, form: ProgressiveForm, *, wish: FrameWish | None = None) -> Placed:
         """Where its frames are: built first, or fetched, before all that nobody waits for.
+
+        `wish` is served while they are built.
 
         Raises
         ------
@@ -92,12 +96,13 @@ class ProgressiveSource:
         """
         if not form.key:
             return _as_stored(form, (await self._frames.local(form.entry)).path)
-        return _in_rendition(form, await self._frames.rendition(form.entry, form.target_uid))
+        rendition = await self._frames.rendition(form.entry, form.target_uid, wish=wish)
+        return _in_rendition(form, rendition)
 
-    async def one_frame(
-        self, form: ProgressiveForm, index: int
-    ) -> tuple[tuple[Segment, ...], FramePieces]:
+    async def one_frame(self, form: ProgressiveForm, index: int) -> EarlyFrame | None:
         """One frame, made alone and at once, with the bytes that its rendition will have.
+
+        None where the rendition is there by now.
 
         Raises
         ------
@@ -108,13 +113,11 @@ class ProgressiveSource:
             (segments,) = await self._frames.rearranged(form.entry, [index])
         else:
             (segments,) = await self._frames.progressive(form.entry, [index])
-        data = b"".join(one for one in segments if isinstance(one, bytes))
+        data = [one for one in segments if isinstance(one, bytes)]
         if not data:
-            # Its rendition was built meanwhile.
-            placed = await self.build(form)
-            return placed.segments(index), (await self.pieces(placed))[index]
-        pieces = await asyncio.to_thread(lambda: FramePieces.of(data, cut_points_of_bytes(data)))
-        return segments, pieces
+            return None
+        await self.early.add(form.key, index, data)
+        return self.early.find(form.key, index)
 
     async def known(self, placed: Sequence[Placed]) -> list[Pieces | None]:
         """The pieces of each whose pieces were read before."""

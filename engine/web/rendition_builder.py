@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Never
 
 from ...codecs.errors import MerseyError, ResourceError, UnsupportedError
@@ -26,6 +26,7 @@ from ..archive.part_file import TakenError
 from ..archive.rendition_cache import RenditionCache
 from ..archive.renditions import RenditionStore
 from ..runtime.byte_budget import ByteBudget
+from ..runtime.frame_demand import FrameDemand, FrameWish
 from ..runtime.plan import Job
 from ..runtime.rearranging import PROGRESSIVE
 from ..runtime.transcode import transcode_file
@@ -50,6 +51,7 @@ class _Order:
     key: str
     target_uid: str
     urgency: Urgency
+    demand: FrameDemand = field(default_factory=FrameDemand)
     done: asyncio.Future[None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -97,8 +99,10 @@ class RenditionBuilder:
         """Have the rendition `key` of `entry` built, when its turn comes."""
         self._order(entry, key, target_uid, Urgency.ASKED)
 
-    async def build(self, entry: Entry, key: str, *, target_uid: str) -> None:
-        """Have it built before all others, and wait for it.
+    async def build(
+        self, entry: Entry, key: str, *, target_uid: str, wish: FrameWish | None = None
+    ) -> None:
+        """Have it built before all others, and wait for it; `wish` is served meanwhile.
 
         Raises
         ------
@@ -108,7 +112,14 @@ class RenditionBuilder:
         order = self._order(entry, key, target_uid, Urgency.AWAITED)
         if order is None:
             raise self._failed[key]
-        await asyncio.shield(order.done)
+        if wish is None:
+            await asyncio.shield(order.done)
+            return
+        order.demand.add(wish)
+        try:
+            await asyncio.shield(order.done)
+        finally:
+            order.demand.remove(wish)
 
     def failure(self, key: str) -> MerseyError | None:
         """Why the rendition `key` cannot be built, where that is known."""
@@ -206,7 +217,7 @@ class RenditionBuilder:
             order.urgency = min(order.urgency, urgency)
             self._waiting.raise_to(key, urgency)
             return order
-        order = _Order(entry, key, target_uid, urgency)
+        order = _Order(_lightened(entry), key, target_uid, urgency)
         self._something.set()
         dropped = self._waiting.put(key, order, urgency)
         if dropped is not None:
@@ -250,6 +261,7 @@ class RenditionBuilder:
             executor=self._executor,
             budget=self._budget,
             jobs=self._jobs,
+            demand=order.demand,
         )
         if outcome.action in ("copied", "kept"):
             self._renditions.drop(order.key)
@@ -297,6 +309,11 @@ class RenditionBuilder:
             for process_id in self._executor.process_ids:
                 with suppress(OSError):
                     os.setpriority(os.PRIO_PROCESS, process_id, _NICENESS)
+
+
+def _lightened(entry: Entry) -> Entry:
+    """What building needs of an entry: where its bytes are, and whose. Many may wait."""
+    return replace(entry, instance=replace(entry.instance, attributes={}, frames=None))
 
 
 def _job(order: _Order, target: str) -> Job:

@@ -1,8 +1,15 @@
-"""An answer that is sent while it is made: of no known length, and so of no parts.
+"""An answer that is sent while it is made: its entity tag is known, its length is not yet.
 
-It has no Content-Length, no ETag and no ranges, so that nobody can go on from the middle of it
-with something else. What follows when all of it is there is a `BodyResponse`. An error in the
-middle cuts the connection short of the last chunk (RFC 9112 §8): whoever reads it knows.
+The bytes are those of the Body that it will be, a pure function of what its tag is made of:
+whoever was cut off goes on with the same tag, from this answer, from another that is made anew,
+from the Body, or from another server. What goes before is made again for that, or found made.
+
+- All from some byte on, as it comes, is asked for by RFC 8673 (`live_range`).
+- A range without an end, or with another, is answered when the length is known: all is made
+  before the first byte of it is sent, and with it Content-Length and the whole length are told.
+
+An error in the middle cuts the connection short of the last chunk (RFC 9112 §8): whoever reads
+it knows. Nothing is ever sent under the tag in the place of what cannot be made.
 """
 
 from __future__ import annotations
@@ -11,6 +18,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Self
 
 from starlette.datastructures import Headers
@@ -19,7 +27,9 @@ from starlette.types import Receive, Scope, Send
 from ...codecs.errors import MerseyError
 from ..archive.blobs import BlobStore
 from ..transfer.body import Body, Segment
-from ..transfer.conditions import Condition, evaluate
+from ..transfer.conditions import Condition, evaluate, range_applies
+from ..transfer.live_range import ends_with_all, live_content_range, live_start
+from ..transfer.ranges import content_range, select_ranges, unsatisfied_range
 from .file_reading import pieces
 from .responses import STALL_S
 from .status import error_response
@@ -31,10 +41,28 @@ type Segments = tuple[Segment, ...]
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is sent: bytes `start` to `stop`, to the end where that is None."""
+
+    status: int = 200
+    start: int = 0
+    stop: int | None = None
+    content_range: str = ""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What tells which part it is."""
+        fields = {"content-range": self.content_range} if self.content_range else {}
+        if self.stop is not None:
+            fields["content-length"] = str(self.stop - self.start)
+        return fields
+
+
 class StreamedResponse:
     """An ASGI application that answers one GET or HEAD with what `make` yields, as it comes.
 
-    `etag` is that of the Body which this will be: preconditions are held to it.
+    `make` gives the same bytes whenever it is called; `etag` is the strong entity tag of them.
     """
 
     def __init__(
@@ -47,7 +75,12 @@ class StreamedResponse:
     ) -> None:
         self._make = make
         self._etag = etag
-        self._headers = {"content-type": content_type, "accept-ranges": "none", **headers}
+        self._headers = {
+            "etag": etag,
+            "content-type": content_type,
+            "accept-ranges": "bytes",
+            **headers,
+        }
         self._blobs: BlobStore | None = None
 
     def reading(self, blobs: BlobStore | None) -> Self:
@@ -72,38 +105,89 @@ class StreamedResponse:
             await _send_head(send, 200, self._headers)
             return
         async with asyncio.TaskGroup() as group:
-            sending = group.create_task(self._send(scope, receive, send))
+            sending = group.create_task(self._answer(asked, scope, receive, send))
             gone = group.create_task(_wait_for_departure(receive))
             # Whichever ends first ends the other: nothing is built for a client that has gone.
             gone.add_done_callback(lambda _: sending.cancel())
             sending.add_done_callback(lambda _: gone.cancel())
 
-    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, asked: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+        # What can go wrong mostly does so before a byte is sent, where a status can still tell it.
+        try:
+            part = await self._asked_for(asked)
+            async with aclosing(self._bytes_of(part)) as stream:
+                first = await anext(stream, None)
+                if first is None:
+                    await self._send_nothing(part, send)
+                    return
+                await _send_head(send, part.status, self._headers | part.fields, more=True)
+                await self._send(first, stream, send)
+        except MerseyError as error:
+            await error_response(error)(scope, receive, send)
+
+    async def _asked_for(self, asked: Headers) -> _Part:
+        field = asked.get("range")
+        if field is None or not range_applies(asked.get("if-range"), etag=self._etag):
+            return _Part()
+        start = live_start(field)
+        if start is not None:
+            return _Part(206, start, None, live_content_range(start))
+        if ends_with_all(field):
+            return _Part()
+        length_bytes = await self._length_bytes()
+        ranges = select_ranges(field, length_bytes=length_bytes)
+        if not ranges:
+            return _Part(416, 0, 0, unsatisfied_range(length_bytes=length_bytes))
+        (selected,) = ranges
+        told = content_range(selected, length_bytes=length_bytes)
+        return _Part(206, selected.start, selected.stop, told)
+
+    async def _length_bytes(self) -> int:
+        """Of all: it is made for that, and nothing of it is read."""
         async with aclosing(self._make()) as made:
-            try:
-                # What can go wrong mostly does so here, where another status can still be sent.
-                segments = await anext(made)
-            except MerseyError as error:
-                await error_response(error)(scope, receive, send)
-                return
-            await _send_head(send, 200, self._headers, more=True)
-            try:
-                await self._send_segments(segments, send)
-                async for segments in made:
-                    await self._send_segments(segments, send)
-            except MerseyError as error:
-                _log.warning("an answer was cut short: %s", error)
-                return
-            except TimeoutError:
-                _log.warning("a client took nothing for %g s; its answer was cut short", STALL_S)
-                return
+            return sum([Body.of(segments, etag="").length_bytes async for segments in made])
+
+    async def _bytes_of(self, part: _Part) -> AsyncGenerator[Body]:
+        """What is made, without what goes before `part` and behind it."""
+        at = 0
+        async with aclosing(self._make()) as made:
+            async for segments in made:
+                if part.stop is not None and at >= part.stop:
+                    return
+                body = Body.of(segments, etag=self._etag)
+                start = max(part.start - at, 0)
+                stop = body.length_bytes if part.stop is None else part.stop - at
+                at += body.length_bytes
+                if start < min(stop, body.length_bytes):
+                    yield body.slice(start, min(stop, body.length_bytes))
+
+    async def _send(self, first: Body, stream: AsyncGenerator[Body], send: Send) -> None:
+        """Send all of `stream`; too late for a status, what goes wrong cuts it short."""
+        try:
+            await self._send_body(first, send)
+            async for body in stream:
+                await self._send_body(body, send)
+        except MerseyError as error:
+            _log.warning("an answer was cut short: %s", error)
+            return
+        except TimeoutError:
+            _log.warning("a client took nothing for %g s; its answer was cut short", STALL_S)
+            return
         await send({"type": "http.response.body", "body": b""})
 
-    async def _send_segments(self, segments: Segments, send: Send) -> None:
-        async with aclosing(pieces(Body.of(segments, etag=""), blobs=self._blobs)) as stream:
+    async def _send_body(self, body: Body, send: Send) -> None:
+        async with aclosing(pieces(body, blobs=self._blobs)) as stream:
             async for piece in stream:
                 async with asyncio.timeout(STALL_S):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def _send_nothing(self, part: _Part, send: Send) -> None:
+        """All is made, and it ends before `part` begins."""
+        told = part.content_range
+        if part.status == 206:
+            told = unsatisfied_range(length_bytes=await self._length_bytes())
+        fields = self._headers | {"content-range": told, "content-length": "0"}
+        await _send_head(send, 416, fields)
 
 
 async def _send_head(

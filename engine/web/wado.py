@@ -2,8 +2,8 @@
 
 As stored where the client takes that, with the preamble zeroed; otherwise Explicit VR Little
 Endian or .202, from renditions. Several come as multipart/related or in a ZIP archive, one may
-come alone. Where all is there, the answer is a Body; where renditions have yet to be built, it is
-streamed while they are, and is a Body from then on.
+come alone. Where all is there, the answer is a Body; where renditions have yet to be built, the
+same bytes are streamed under the same entity tag while they are, and it is a Body from then on.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class _Answer:
         etag = await asyncio.to_thread(etag_of, pairs, self.container)
         writer = PartWriter.of(self.container, etag)
         return StreamedResponse(
-            lambda: self._parts(writer, found),
+            lambda: self._parts(PartWriter.of(self.container, etag), found),
             etag=etag,
             content_type=self._content_type(writer, best[0]),
             headers=self._headers(),

@@ -261,14 +261,14 @@ def test_what_has_to_be_made_is_streamed_and_is_a_body_from_then_on(own, accept)
     client, _ = own
     head = client.ask(f"/dicom-web{STUDY}", method="HEAD", headers={"Accept": accept})
     assert head.status == 200
-    assert not {"content-length", "etag"} & set(head.headers)
-    streamed = client.get(STUDY, accept, Range="bytes=100-199")
+    assert "content-length" not in head.headers
+    streamed = client.get(STUDY, accept)
     assert streamed.status == 200
     assert streamed.headers["transfer-encoding"] == "chunked"
-    assert not {"content-length", "etag", "content-range"} & set(streamed.headers)
+    assert "content-length" not in streamed.headers
     after = client.get(STUDY, accept)
-    assert after.headers["accept-ranges"] == "bytes"
-    assert after.headers["etag"]
+    assert after.headers["accept-ranges"] == streamed.headers["accept-ranges"] == "bytes"
+    assert after.headers["etag"] == streamed.headers["etag"] == head.headers["etag"]
     assert int(after.headers["content-length"]) == len(after.body)
     assert streamed.body == after.body
     assert client.get(STUDY, accept, Range="bytes=100-199").body == after.body[100:200]
@@ -279,8 +279,8 @@ def test_the_stream_holds_to_preconditions_on_what_it_will_be(own) -> None:
     assert client.get(STUDY, PROGRESSIVE, If_Match='"another"').status == 412
     streamed = client.get(STUDY, PROGRESSIVE, Range="bytes=5-", If_Range='"another"')
     assert streamed.status == 200
-    assert "etag" not in streamed.headers
     etag = client.get(STUDY, PROGRESSIVE).headers["etag"]
+    assert streamed.headers["etag"] == etag
     assert client.get(STUDY, PROGRESSIVE, If_None_Match=etag).status == 304
 
 
@@ -336,7 +336,7 @@ def test_what_is_elsewhere_and_not_for_the_web_is_rewritten_from_a_copy(
             data=path.read_bytes(),
             headers={"Content-Type": "application/dicom"},
         )
-        with urllib.request.urlopen(request, timeout=30) as stored:
+        with urllib.request.urlopen(request, timeout=240) as stored:
             assert stored.status == 200
         assert list((tmp_path / "store" / "blobs").rglob("*.dcm"))
         archive = zipfile.ZipFile(io.BytesIO(client.get("/studies/1.2.7", ZIP).body))
