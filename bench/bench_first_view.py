@@ -20,7 +20,8 @@ from mersey.engine.client.address import Address
 from mersey.engine.client.link import Link
 from mersey.engine.client.link_profile import LinkProfile
 from mersey.engine.client.remote import Remote
-from mersey.engine.client.streaming import SeriesUpdate, stream_series
+from mersey.engine.client.series_update import SeriesUpdate
+from mersey.engine.client.streaming import stream_series
 from mersey.engine.transfer.progressive_reader import ProgressiveReader
 from phantom import Thorax
 from served import Served

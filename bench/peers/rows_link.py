@@ -22,7 +22,8 @@ from data import Data, uids_of
 from link_client import CONNECTIONS, at_once, download_resumed
 from linked import Linked, line_rate_s
 from measure import Contender, Row, compare
-from mersey.engine.client.streaming import SeriesUpdate, stream_series
+from mersey.engine.client.series_update import SeriesUpdate
+from mersey.engine.client.streaming import stream_series
 from servers import Mersey, Orthanc, Server
 
 __all__ = ["link_rows"]

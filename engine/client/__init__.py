@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from .pushing import PushSettings, push
     from .remote_series import RemoteSeries
     from .series import Series, open_series
+    from .series_update import SeriesUpdate
     from .stored_studies import StoredStudies
-    from .streaming import SeriesUpdate, StreamSettings, stream_series
+    from .streaming import StreamSettings, stream_series
     from .transcoding import transcode
 
 __all__ = [
@@ -51,7 +52,7 @@ _HOMES = {
     "PushSettings": ".pushing",
     "RemoteSeries": ".remote_series",
     "Series": ".series",
-    "SeriesUpdate": ".streaming",
+    "SeriesUpdate": ".series_update",
     "StoredStudies": ".stored_studies",
     "StreamSettings": ".streaming",
     "iterate_sync": ".background",

@@ -19,7 +19,8 @@ from ..runtime.frame_decode import FrameDecode, decode_frame
 from .address import Address
 from .connections import tried_again
 from .remote import RefusedByPeerError, Remote
-from .streaming import SeriesUpdate, StreamSettings, stream_series
+from .series_update import SeriesUpdate
+from .streaming import StreamSettings, stream_series
 
 __all__ = ["RemoteSeries"]
 

@@ -73,6 +73,7 @@ class ProgressiveReader:
         self.left_out: dict[str, str] = {}
         self.verified_bytes = 0
         self._begun_at = 0
+        self._opening = self._delimiter
         self._first: dict[str, tuple[int, int]] = {}
         self._held: dict[int, bytearray] = {}
         self._lengths: dict[int, int] = {}
@@ -94,6 +95,8 @@ class ProgressiveReader:
         FormatError
             The answer is not what it says; nothing more can be read of it.
         """
+        if self._opening:
+            self._open(data)
         for event in self._multipart.feed(data):
             match event:
                 case PartBegin(headers):
@@ -121,6 +124,7 @@ class ProgressiveReader:
                 del held[self._lengths.get(frame, 0) :]
         self._multipart = MultipartReader(self.boundary)
         self._begun_at = self.verified_bytes
+        self._opening = (b"\r\n" if self._begun_at else b"") + self._delimiter
         self._part = self._json = None
         self.is_finished = False
 
@@ -151,6 +155,20 @@ class ProgressiveReader:
         """The frames of instances that were described and do not come."""
         spans = (self._first[uid] for uid in self.left_out)
         return frozenset(frame for first, count in spans for frame in range(first, first + count))
+
+    @property
+    def _delimiter(self) -> bytes:
+        return b"--" + self.boundary.encode("latin-1")
+
+    def _open(self, data: bytes | bytearray | memoryview) -> None:
+        """Nothing stands before the first delimiter: places are counted from there.
+
+        Where HTTP's own head was damaged, its chunks may have been taken for the answer.
+        """
+        begin = bytes(memoryview(data)[: len(self._opening)])
+        if not self._opening.startswith(begin):
+            raise IntegrityError("something else stands where a part should begin")
+        self._opening = self._opening[len(begin) :]
 
     def _begin(self, headers: Mapping[str, str]) -> None:
         values = [headers.get(name.lower(), "") for name in CHECKED_FIELDS]

@@ -13,7 +13,8 @@ from mersey.codecs.errors import MerseyError, ResourceError, TransferError, Usag
 from mersey.engine.client.connections import Backoff
 from mersey.engine.client.link import Link
 from mersey.engine.client.link_profile import Direction, LinkProfile, Places
-from mersey.engine.client.streaming import SeriesUpdate, StreamSettings, stream_series
+from mersey.engine.client.series_update import SeriesUpdate
+from mersey.engine.client.streaming import StreamSettings, stream_series
 from pydicom import dcmread
 
 QUICK = StreamSettings(backoff=Backoff(first_s=0.001, longest_s=0.01, most_tries=4))

@@ -229,3 +229,25 @@ def test_a_description_says_the_same_after_a_round_trip() -> None:
         (("1.5", "the instance has no frames"),),
     )
     assert SeriesDescription.parse(description.to_json()) == description
+
+
+def test_what_does_not_begin_with_a_part_is_told_before_any_place_is_counted() -> None:
+    """As where HTTP's own head was damaged, and its chunks come as they are."""
+    content_type, data = answer(FRAMES)
+    for before in (b"46b\r\n", b"\r\n", b"x"):
+        reader = ProgressiveReader(content_type)
+        with pytest.raises(IntegrityError):
+            list(reader.feed(before + data))
+        assert reader.verified_bytes == 0
+    reader = ProgressiveReader(content_type)
+    half = data.index(b"Mersey-Reduction") + 20
+    list(reader.feed(data[:half]))
+    reader.rewind()
+    place = reader.verified_bytes
+    for other in (data[place + 2 :], b"9\r\n" + data[place:], data[place - 1 :]):
+        with pytest.raises(IntegrityError):
+            list(reader.feed(other))
+        reader.rewind()
+        assert reader.verified_bytes == place
+    list(reader.feed(data[place:]))
+    assert reader.is_finished
