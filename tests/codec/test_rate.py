@@ -6,7 +6,7 @@ import math
 
 import pytest
 from mersey.codecs.quality import Quality
-from mersey.codecs.rate import search_step
+from mersey.codecs.rate import Trial, search_step
 
 _RAW_BYTES = 1_000_000
 
@@ -28,19 +28,18 @@ class _Model:
         octave = -math.log2(float.fromhex(data[: data.index(0)].decode()))
         return 6.02 * octave + 10.8 + self._wobble * math.sin(40 * octave)
 
+    def search(self, quality: Quality, *, first_step: float) -> Trial:
+        return search_step(
+            self.encode, self.judge, quality=quality, raw_bytes=_RAW_BYTES, first_step=first_step
+        )
+
 
 @pytest.mark.parametrize("first_step", [2.0**-19, 2.0**-8, 0.4])
 @pytest.mark.parametrize("wobble", [0.0, 0.6])
 @pytest.mark.parametrize("aim_db", [25.0, 48.3, 95.0])
 def test_a_psnr_is_kept_closely(aim_db: float, wobble: float, first_step: float) -> None:
     model = _Model(wobble=wobble)
-    trial = search_step(
-        model.encode,
-        model.judge,
-        quality=Quality(psnr_db=aim_db),
-        raw_bytes=_RAW_BYTES,
-        first_step=first_step,
-    )
+    trial = model.search(Quality(psnr_db=aim_db), first_step=first_step)
     assert aim_db <= trial.psnr_db <= aim_db + 0.1 + wobble
     assert trial.psnr_db == model.judge(trial.data)
     assert model.trials <= 16
@@ -51,24 +50,12 @@ def test_a_psnr_is_kept_closely(aim_db: float, wobble: float, first_step: float)
 @pytest.mark.parametrize("aim", [3.0, 8.0, 20.0])
 def test_a_ratio_is_kept_closely(aim: float, wobble: float, first_step: float) -> None:
     model = _Model(wobble=wobble)
-    trial = search_step(
-        model.encode,
-        model.judge,
-        quality=Quality(ratio=aim),
-        raw_bytes=_RAW_BYTES,
-        first_step=first_step,
-    )
+    trial = model.search(Quality(ratio=aim), first_step=first_step)
     assert aim <= trial.ratio <= aim * (1.01 + wobble / 20)
     assert trial.ratio == _RAW_BYTES / len(trial.data)
 
 
 def test_an_aim_beyond_reach_gives_the_nearest() -> None:
     model = _Model()
-    trial = search_step(
-        model.encode,
-        model.judge,
-        quality=Quality(ratio=900),
-        raw_bytes=_RAW_BYTES,
-        first_step=0.01,
-    )
+    trial = model.search(Quality(ratio=900), first_step=0.01)
     assert trial.ratio == pytest.approx(_RAW_BYTES / 22_000, rel=0.01)
