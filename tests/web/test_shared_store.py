@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import random
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mersey.engine.archive.part_file import PartFile
 from mersey.engine.transfer.manifest import Item, Manifest
+from mersey.engine.web.rendition_builder import RenditionBuilder
 from pydicom.uid import HTJ2KLosslessRPCL
 
 from .uploading import Reply, Wire, raw_file, stored_uids
@@ -23,6 +26,7 @@ from .uploading import Reply, Wire, raw_file, stored_uids
 _STREAM = "application/offset+octet-stream"
 _PARTIAL = "application/partial-upload"
 _INBOUND = "/mersey/inbound"
+_FILE = {"Content_Type": "application/dicom"}
 
 
 class Peer(Wire):
@@ -232,7 +236,7 @@ def test_a_parcel_that_one_began_to_send_the_other_goes_on_with(
         )
         data = sample.path.read_bytes()
         path = "/dicom-web/studies"
-        assert peers[0].ask("POST", path, data, Content_Type="application/dicom").status == 200
+        assert peers[0].ask("POST", path, data, **_FILE).status == 200
     path = f"/mersey/studies/{study}/parcels/0?wire={wire}"
     whole = peers[0].ask("GET", path)
     made = {found: found.stat().st_ino for found in (store / "wire").iterdir()}
@@ -244,20 +248,34 @@ def test_a_parcel_that_one_began_to_send_the_other_goes_on_with(
     assert {found: found.stat().st_ino for found in made} == made  # what either sends of
 
 
-def test_a_rendition_that_both_are_asked_for_at_once_is_given_by_both(
-    peers: tuple[Peer, Peer], tmp_path: Path, make_instance, make_ct_samples
+def test_a_rendition_that_another_server_is_building_is_waited_for(
+    peers: tuple[Peer, Peer],
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_instance,
+    make_ct_samples,
 ) -> None:
+    left, leave = threading.Event(), RenditionBuilder._leave_to_other
+
+    async def leave_seen(builder: RenditionBuilder, order: Any) -> None:
+        left.set()
+        await leave(builder, order)
+
+    monkeypatch.setattr(RenditionBuilder, "_leave_to_other", leave_seen)
     where = {"study": "1.2.74", "series": "1.2.74.1"}
-    for number in (1, 2):
-        samples = make_ct_samples(10, 256, number)
-        sample = make_instance(tmp_path / "ct.dcm", f"1.2.74.1.{number}", samples, **where)
-        data, path = sample.path.read_bytes(), "/dicom-web/studies"
-        assert peers[0].ask("POST", path, data, Content_Type="application/dicom").status == 200
-        accept = f"application/dicom; transfer-syntax={HTJ2KLosslessRPCL}"
-        with ThreadPoolExecutor(4) as threads:
-            asked = [
-                threads.submit(peer.ask, "GET", f"/dicom-web{sample.url}", Accept=accept)
-                for peer in peers * 2
-            ]
-            answers = [one.result() for one in asked]
-        assert {(one.status, one.body) for one in answers} == {(200, answers[0].body)}
+    sample = make_instance(tmp_path / "ct.dcm", "1.2.74.1.1", make_ct_samples(2, 64), **where)
+    data, path = sample.path.read_bytes(), f"/dicom-web{sample.url}"
+    assert peers[0].ask("POST", "/dicom-web/studies", data, **_FILE).status == 200
+    accept = f"application/dicom; transfer-syntax={HTJ2KLosslessRPCL}"
+    before = set((store / "renditions").rglob("*.dcm"))
+    whole = peers[0].ask("GET", path, Accept=accept)
+    assert whole.status == 200
+    (target,) = set((store / "renditions").rglob("*.dcm")) - before
+    target.unlink()
+    with ThreadPoolExecutor(2) as threads:
+        with PartFile(target, identity="of one that is being built"):
+            asked = [threads.submit(peer.ask, "GET", path, Accept=accept) for peer in peers]
+            assert left.wait(240)
+        answers = [one.result() for one in asked]
+    assert {(one.status, one.body) for one in answers} == {(200, whole.body)}
