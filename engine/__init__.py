@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .client.pull_values import PullProgress, PullSettings, PullSummary
     from .client.pulling import pull
     from .client.push_report import PushProgress, PushReport
-    from .client.pushing import PushSettings, push
+    from .client.push_settings import PushSettings
+    from .client.pushing import push
     from .client.series import open_series
     from .client.stored_studies import StoredStudies
     from .client.streaming import stream_series
@@ -96,7 +97,7 @@ _HOMES = {
     "PullSummary": ".client.pull_values",
     "PushProgress": ".client.push_report",
     "PushReport": ".client.push_report",
-    "PushSettings": ".client.pushing",
+    "PushSettings": ".client.push_settings",
     "ReadAt": ".dicom.instance",
     "Registry": "mersey.codecs.registry",
     "ResourceError": _ERRORS,

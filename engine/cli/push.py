@@ -25,7 +25,7 @@ from .transfer_options import (
 
 if TYPE_CHECKING:
     from ..client.push_report import PushProgress, PushReport
-    from ..client.pushing import PushSettings
+    from ..client.push_settings import PushSettings
     from ..client.stored_studies import StoredStudies
 
 __all__ = ["command"]
@@ -82,7 +82,7 @@ def command(
     import logging
 
     from ...codecs.errors import UsageError
-    from ..client.pushing import PushSettings
+    from ..client.push_settings import PushSettings
     from ..client.rates import parse_rate
     from ..client.remote import RemoteSettings
     from ..client.stored_studies import StoredStudies

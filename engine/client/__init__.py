@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .pull_values import PullProgress, PullSettings, PullSummary
     from .pulling import pull
     from .push_report import PushProgress, PushReport
-    from .pushing import PushSettings, push
+    from .push_settings import PushSettings
+    from .pushing import push
     from .remote_series import RemoteSeries
     from .series import Series, open_series
     from .series_update import SeriesUpdate
@@ -49,7 +50,7 @@ _HOMES = {
     "PullSummary": ".pull_values",
     "PushProgress": ".push_report",
     "PushReport": ".push_report",
-    "PushSettings": ".pushing",
+    "PushSettings": ".push_settings",
     "RemoteSeries": ".remote_series",
     "Series": ".series",
     "SeriesUpdate": ".series_update",

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...codecs.errors import UnsupportedError, UsageError
@@ -22,43 +21,22 @@ from ..runtime.worker_pool import WorkerPool
 from ..transfer.manifest import WireForm, cut_into_parcels
 from .address import Address
 from .committing import commit
-from .connections import Backoff, Connections
+from .connections import Connections
 from .parcel_sending import ParcelSender
 from .push_parcels import OutgoingParcel, pack_parcel, with_digests
 from .push_report import PushProgress, PushReport
+from .push_settings import PushSettings
 from .push_sources import PushSources, find_instances, with_files
 from .rates import RateLimit
-from .remote import Remote, RemoteSettings
+from .remote import Remote
 from .store_sending import StoreSender
 from .stored_studies import StoredStudies, open_stored
 from .wire_choice import WireChoice
 
-__all__ = ["PushSettings", "push"]
+__all__ = ["push"]
 
 _BUDGET_BYTES = 64 << 20
 _FORMS: dict[str, WireForm] = {"as-stored": "stored", "zstd": "zstd", "htj2k": "htj2k"}
-
-
-@dataclass(frozen=True, slots=True)
-class PushSettings:
-    """How to push.
-
-    `wire` is ``as-stored``, ``htj2k``, ``zstd`` or ``auto``; `limit_bytes_per_s` bounds what
-    travels. `scratch` is where packed instances lie until they have arrived, by default a
-    temporary folder. With `commitment` the archive is asked whether it keeps what it got. Of an
-    archive that is no Mersey only the UIDs of what it has are known: with `send_all` that is sent
-    as well.
-    """
-
-    wire: str = "auto"
-    connections: int = 8
-    limit_bytes_per_s: float | None = None
-    jobs: int | None = None
-    scratch: Path | None = None
-    commitment: bool = True
-    send_all: bool = False
-    remote: RemoteSettings = field(default_factory=RemoteSettings)
-    backoff: Backoff = field(default_factory=Backoff)
 
 
 async def push(

@@ -14,7 +14,8 @@ from mersey.codecs.errors import TransferError, UsageError
 from mersey.engine.client.connections import Backoff
 from mersey.engine.client.link import Link
 from mersey.engine.client.link_profile import Direction, LinkProfile, Places
-from mersey.engine.client.pushing import PushSettings, push
+from mersey.engine.client.push_settings import PushSettings
+from mersey.engine.client.pushing import push
 from pydicom import dcmread
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import Any
 from mersey.engine.client import parcel_sending
 from mersey.engine.client.chunking import plan_chunks
 from mersey.engine.client.connections import Backoff
-from mersey.engine.client.pushing import PushSettings, push
+from mersey.engine.client.push_settings import PushSettings
+from mersey.engine.client.pushing import push
 
 __all__ = ["CHUNK_BYTES", "CONNECTIONS", "push_all", "settings_for", "start_push"]
 
