@@ -16,8 +16,12 @@ from .packages import command, require_node, set_up
 __all__ = ["Browser", "Visit", "build_viewer", "find_browser"]
 
 VIEWER = Path(__file__).parent / "viewer"
-_LIMIT_S = 400.0
+_LIMIT_S = 1000.0
 """For a visit as a whole; its steps have limits of their own in browse.mjs."""
+
+
+_OF_GRAPHICS = re.compile(r"GL Driver Message|GPU stall|GroupMarkerNotSet")
+"""It draws without a GPU, and slowly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,14 @@ class Visit:
     requests: list[dict[str, Any]]
     folder: Path
     """Where the screenshots and what the page saved are."""
+
+    def complaints(self, *kinds: str) -> list[str]:
+        """What the console has of those kinds, but for what the driver of the graphics says."""
+        return [
+            said
+            for said in self.console
+            if said.startswith(kinds) and not _OF_GRAPHICS.search(said)
+        ]
 
     def sent(self, pattern: str, method: str = "GET") -> list[dict[str, Any]]:
         """The requests whose URL has `pattern`, in order."""

@@ -96,7 +96,7 @@ def _shown(visit: Visit) -> Shown:
     """The result, after what holds for every showing: no complaint, no wrong status."""
     (result,) = visit.results
     assert result["errors"] == []
-    assert [said for said in visit.console if said.startswith(("error", "warning"))] == []
+    assert visit.complaints("error", "warning") == []
     assert {request["status"] for request in visit.requests} <= {200, 204, 206}
     assert not any("content-encoding" in request["got"] for request in visit.sent("/frames/"))
     pictures = []

@@ -54,7 +54,7 @@ def ask(curl: str, tmp_path: Path) -> Curl:
         run = subprocess.run(
             [curl, "-s", "-g", "-D", str(shown), "-o", str(saved), *words, url],
             capture_output=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         head = shown.read_bytes().decode("latin-1").split("\r\n\r\n")[-2]
@@ -187,8 +187,7 @@ def breaking(server: Server, *, after_bytes: int) -> Iterator[str]:
         with near, socket.create_connection(("127.0.0.1", port)) as far:
             far.sendall(near.recv(65536))
             left = after_bytes
-            while left > 0:
-                piece = far.recv(min(left, 65536))
+            while left > 0 and (piece := far.recv(min(left, 65536))):
                 near.sendall(piece)
                 left -= len(piece)
 

@@ -19,7 +19,7 @@ from .serving import Server
 if TYPE_CHECKING:
     from sample_study import SampleStudy
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 _PACKAGE, _VERSION = "@ohif/app", "3.13.2"
 _SHA512 = "WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxFfpq+jd5xXZB9E8EA=="
@@ -111,9 +111,13 @@ def configuration(repository: Path, address: str, *, thumbnails: str = "") -> st
     return f"window.config = {{ {rest}, {shown} }};"
 
 
+def complaints(visit: Visit) -> list[str]:
+    """What the page has to say against the server."""
+    return [said for said in visit.complaints("error") if _UNFINISHED not in said]
+
+
 def test_the_study_is_listed_and_its_images_and_thumbnails_are_shown(visits: Visit) -> None:
-    complaints = [said for said in visits.console if said.startswith("error")]
-    assert [said for said in complaints if _UNFINISHED not in said] == []
+    assert complaints(visits) == []
     (text,) = visits.results
     for series in ("Thorax, enhanced", "Thorax, slices", "Heart, cine"):
         assert series in text
@@ -162,7 +166,7 @@ def test_thumbnails_are_pictures_that_the_server_makes(
             "/app-config.js": configuration(repository, stored.address, thumbnails=thumbnails)
         },
     )
-    assert [said for said in visit.console if said.startswith("error")] == []
+    assert complaints(visit) == []
     pictures = visit.sent(rf"{path}(\?|$)")
     assert len(pictures) >= 3
     assert {picture["status"] for picture in pictures} == {200}
@@ -197,7 +201,7 @@ def test_the_list_of_studies_previews_a_study_in_pictures(
             "/app-config.js": configuration(repository, stored.address, thumbnails=thumbnails)
         },
     )
-    assert [said for said in visit.console if said.startswith("error")] == []
+    assert complaints(visit) == []
     pictures = visit.sent("/thumbnail")
-    assert len(pictures) == 3
+    assert len({picture["url"] for picture in pictures}) == 3
     assert {picture["status"] for picture in pictures} == {200}

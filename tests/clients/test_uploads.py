@@ -21,10 +21,11 @@ from .packages import require_node, set_up
 from .serving import Server
 from .test_resuming import linked
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 TUS = Path(__file__).parent / "tus"
 SIZE_BYTES = 6 << 20
+PATIENCE_S = 400
 UID = "1.2.826.0.1.3680043.10.543.{}"
 
 
@@ -72,7 +73,9 @@ def assert_stored(server: Server, image: Path, tmp_path: Path) -> None:
         f"/instances/{uid.SOPInstanceUID}"
     )
     accept = {"Accept": "application/dicom; transfer-syntax=*"}
-    with urllib.request.urlopen(urllib.request.Request(url, headers=accept), timeout=60) as reply:
+    with urllib.request.urlopen(
+        urllib.request.Request(url, headers=accept), timeout=PATIENCE_S
+    ) as reply:
         found = reply.read()
     assert found[128:] == image.read_bytes()[128:]
     assert not list((tmp_path / "store" / "uploads").glob("*/data"))
@@ -134,7 +137,7 @@ def test_tus_js_client_uploads_in_parallel_and_concatenates(
 
 
 def run_tus_js(words: list[str]) -> dict:
-    run = subprocess.run(words, capture_output=True, text=True, timeout=110, check=False)
+    run = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     return json.loads(run.stdout)
 
@@ -147,7 +150,7 @@ def ask(curl: str, tmp_path: Path) -> Callable[..., dict[str, str]]:
     def run(url: str, *words: str) -> dict[str, str]:
         shown.write_bytes(b"")
         words = (*words, "-D", str(shown), "-o", str(saved), url)
-        code = subprocess.run([curl, "-s", *words], check=False, timeout=100).returncode
+        code = subprocess.run([curl, "-s", *words], check=False, timeout=PATIENCE_S).returncode
         fields: dict[str, str] = {"code": str(code), "status": ""}
         for head in shown.read_bytes().decode("latin-1").split("\r\n\r\n")[:-1]:
             first, *lines = head.split("\r\n")
@@ -231,7 +234,7 @@ def test_what_was_acknowledged_survives_kills_of_the_server(
         killer = threading.Thread(target=kill_beyond, args=(server, journal, offset, durable))
         killer.start()
         words = ["-H", "Content-Type: application/partial-upload", "-H", "Upload-Complete: ?1"]
-        words += ["-H", f"Upload-Offset: {offset}", "-X", "PATCH", "--limit-rate", "700k"]
+        words += ["-H", f"Upload-Offset: {offset}", "-X", "PATCH", "--limit-rate", "250k"]
         found = ask(place, *words, "--data-binary", f"@{rest}")
         killer.join()
         assert found["code"] != "0"

@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from .serving import Server
 from .showing import RPCL, Show, assert_exact
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 _ROWS, _COLUMNS = 177, 193
 _Y, _X = np.mgrid[:_ROWS, :_COLUMNS]

@@ -11,8 +11,8 @@ import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 
-const STEP_MS = 90_000; // on a machine that has more to do
-const SETTLE_MS = 10_000;
+const STEP_MS = 240_000; // on a machine that has more to do
+const SETTLE_MS = 60_000;
 const plan = JSON.parse(await readFile(process.argv[2], 'utf8'));
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const tell = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -60,6 +60,7 @@ const browser = await chromium.launch({
     '--no-sandbox', // Chromium's own refuses to run as root
     '--use-angle=swiftshader',
     '--enable-unsafe-swiftshader',
+    '--disable-gpu-watchdog', // it ends what draws where that is slow
     '--disable-quic',
     '--no-first-run',
     '--disable-background-networking',
