@@ -18,10 +18,11 @@ type Reductions = np.ndarray[tuple[int], np.dtype[np.int8]]
 class SeriesUpdate:
     """What became sharper: the frames in `changed`, counted from 0.
 
-    `reductions` has for each frame how often its image is still halved: 0 is full size, 3 an
-    eighth, -1 that nothing of it is there. It is of this moment; `volume` and `frame` show the
-    one set of arrays, which goes on sharpening. `left_out` has the frames that do not come, of
-    instances that turned out to have no progressive form while they were streamed.
+    `reductions`, int8 of shape ``(frames,)``, has for each frame how often its image is still
+    halved: 0 is full size, 3 an eighth, -1 that nothing of it is there. It is of this moment;
+    `volume` and `frame` show the one set of arrays, which goes on sharpening. `left_out` has the
+    frames that do not come, of instances that turned out to have no progressive form while they
+    were streamed.
     `total_bytes` is not known while the server still makes it.
     """
 

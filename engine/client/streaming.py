@@ -39,6 +39,7 @@ _MOST_DECODERS = 8
 class StreamSettings:
     """How to stream; `executor` decodes instead of threads, `most_bytes` bounds the volume.
 
+    `decoders` is how many frames are decoded at once; 0: as many as there are cores, some at most.
     Threads decode in this process: foreign bytes that crash a codec end it. A `WorkerPool`
     as the executor keeps that away.
     """
@@ -88,6 +89,8 @@ async def stream_series(
         It was damaged on the way, over and over.
     ResourceError
         The volume would be larger than `settings` allow.
+    UnsupportedError
+        The server sends what cannot be decoded here.
 
     Examples
     --------
