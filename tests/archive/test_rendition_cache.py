@@ -96,7 +96,7 @@ def test_processes_that_share_a_folder_keep_it_bounded_together(tmp_path: Path) 
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(240)
     assert [worker.exitcode for worker in workers] == [0, 0]
     RenditionCache(tmp_path, limit_bytes=8000).added(lay(tmp_path, 90, used_s=5000))
     assert sum(file.size_bytes for file in list_renditions(tmp_path)) <= 8000

@@ -31,12 +31,12 @@ def address(sample_study, tmp_path: Path):
         assert process.stderr is not None
         try:
             line = process.stdout.readline()
-            process.stderr.readline()  # what the scan found
+            assert any(line.startswith("indexed") for line in process.stderr)
             yield line.split()[2]
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=20)
+                process.communicate(timeout=240)
 
 
 def test_a_study_is_pulled_and_the_second_time_there_is_nothing_to_do(

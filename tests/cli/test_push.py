@@ -11,7 +11,7 @@ MERSEY = Path(sys.executable).with_name("mersey")
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [MERSEY, "push", *arguments], capture_output=True, text=True, timeout=60, check=False
+        [MERSEY, "push", *arguments], capture_output=True, text=True, timeout=240, check=False
     )
 
 

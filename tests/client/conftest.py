@@ -93,13 +93,13 @@ class ServerThread:
 
     def __enter__(self) -> str:
         self._thread.start()
-        assert self._ready.wait(30)
-        assert self._scanned.wait(60)
+        assert self._ready.wait(240)
+        assert self._scanned.wait(240)
         return self.address
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._task.cancel)
-        self._thread.join(30)
+        self._thread.join(240)
         assert not self._thread.is_alive()
 
     async def _main(self) -> None:

@@ -89,7 +89,7 @@ def test_the_command_pushes_the_studies_that_are_named(files, held, tmp_path, se
             [MERSEY, "push", *options, address],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
     assert ran.returncode == 0, ran.stderr

@@ -77,7 +77,7 @@ with ThreadPoolExecutor(8) as pool:
     warmed = list(pool.map(lambda _: kernels.warm(), range(2)))
 assert len(set(done)) == 1
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=110)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=500)
 
 
 def test_plain_transcoding_imports_no_numba_and_the_registry_no_codec() -> None:
@@ -96,7 +96,7 @@ planar = pixels.with_(samples=3, planar=1, photometric="RGB")
 registry.decoder("1.2.840.10008.1.2.1").decode(bytes(3 * 8192), pixels=planar)
 assert not {"imagecodecs", "openjpeg", "numba", "pydicom"} & set(sys.modules), "transcoding"
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=500)
 
 
 def test_a_small_first_job_is_done_by_the_twin_and_a_large_one_is_not() -> None:
@@ -115,7 +115,7 @@ kernels.window(large, **rule)
 assert "numba" in sys.modules
 assert np.array_equal(kernels.window(small, **rule), twin)
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=110)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=500)
 
 
 def test_kernels_work_where_no_cache_can_be_kept() -> None:
@@ -131,4 +131,4 @@ assert kernels.halve(np.full((4, 4), 9, np.uint16)).tolist() == [[9, 9], [9, 9]]
 from mersey.codecs.kernels import compiled
 assert type(compiled.halve_grey._cache).__name__ == "NullCache"
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=500)

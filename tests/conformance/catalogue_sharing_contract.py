@@ -144,7 +144,7 @@ def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], Any]) -> Any:
-        barrier.wait(30)
+        barrier.wait(240)
         return call()
 
     with ThreadPoolExecutor(len(calls)) as threads:

@@ -64,7 +64,7 @@ class TestOnPostgres(CatalogueContract):
 
 def store_in_process(address: str, uids: list[str], ready, results) -> None:
     catalogue = Catalogue.at(address) if "://" in address else Catalogue.open(Path(address))
-    ready.wait(60)
+    ready.wait(240)
     stored = [make_stored(uid, study="1.2") for uid in uids]
     found = [catalogue.store([one], on_conflict="reject")[0].outcome for one in stored]
     catalogue.close()
@@ -83,9 +83,9 @@ def test_two_processes_that_store_one_study_come_to_one_result(kind, request, tm
     ]
     for process in processes:
         process.start()
-    found = results.get(timeout=60) + results.get(timeout=60)
+    found = results.get(timeout=240) + results.get(timeout=240)
     for process in processes:
-        process.join(30)
+        process.join(240)
     assert sorted(found) == ["new"] * 60 + ["same"] * 60
     catalogue = Catalogue.at(address) if kind == "postgres" else Catalogue.open(Path(address))
     CatalogueContract.check_counts(catalogue, instances=60)

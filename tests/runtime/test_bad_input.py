@@ -22,7 +22,7 @@ from pydicom.pixels import pixel_array
 if TYPE_CHECKING:
     from sample_study import SampleStudy
 
-LONGEST_S = 5
+LONGEST_S = 30
 SHIPPED = (
     "CT_small.dcm",
     "MR_small_bigendian.dcm",

@@ -40,7 +40,7 @@ def test_a_scan_begins_anew_where_the_catalogue_failed(
             index, executor=None, follow=False, on_scan=told.append, on_indexed=indexed.set
         )
         task = asyncio.create_task(watch.run())
-        await asyncio.wait_for(indexed.wait(), 30)
+        await asyncio.wait_for(indexed.wait(), 240)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

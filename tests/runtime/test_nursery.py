@@ -38,7 +38,7 @@ def run_program(body: str, **options: str) -> subprocess.Popen[str]:
 def wait_for_end(process: int) -> None:
     """Wait for the end of a process, that a pidfd stands for, and let go of it."""
     try:
-        assert select.select([process], [], [], 30)[0]
+        assert select.select([process], [], [], 240)[0]
     finally:
         os.close(process)
 
@@ -110,7 +110,7 @@ with Nursery.forked() as nursery, WorkerPool(jobs=1, nursery=nursery) as pool:
           == open("/proc/self/cmdline").read())
 """
     with run_program(body) as program:
-        out, _ = program.communicate(timeout=60)
+        out, _ = program.communicate(timeout=240)
     assert program.returncode == 0
     assert out.split() == ["False", "/dev/null", "True", "True"]
 

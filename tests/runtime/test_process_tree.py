@@ -45,7 +45,7 @@ def test_a_tree_is_the_process_and_its_descendants(running) -> None:
 def test_memory_and_time_are_those_of_the_whole_tree(running) -> None:
     tree = [psutil.Process(process_id) for process_id in process_tree(running.pid)]
     expected = sum(one.memory_full_info().pss for one in tree)
-    assert pss_bytes(running.pid) == pytest.approx(expected, rel=0.1)
+    assert pss_bytes(running.pid) == pytest.approx(expected, rel=0.3)
     times = [one.cpu_times() for one in tree]
     seconds = sum(one.user + one.system for one in times)
     assert cpu_seconds(running.pid) == pytest.approx(seconds, abs=0.1)

@@ -18,7 +18,7 @@ from mersey.engine.cli.extraction import extract
 
 def _demo(repository: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, str(repository / "tools" / "demo.py"), str(folder), *words]
-    return subprocess.run(program, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(program, capture_output=True, text=True, check=False, timeout=400)
 
 
 def test_the_demo_checks_itself_and_can_be_run_again(repository: Path, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_demo_serves_until_it_is_ended_and_takes_the_server_with_it(
         lines = list(iter(demo.stdout.readline, "Ctrl-C ends the demo.\n"))
         root = next(line for line in lines if line.startswith("DICOMweb is at ")).split()[3]
         demo.terminate()
-        assert demo.wait(30) == 0
+        assert demo.wait(240) == 0
     assert any(line.startswith("curl -s -D - ") for line in lines)
     assert any(line.startswith("mersey extract ") for line in lines)
     with pytest.raises(ConnectionRefusedError):

@@ -208,7 +208,7 @@ def test_a_receiver_that_does_not_read_stops_the_sender() -> None:
     async def talk(link):
         _, writer = await asyncio.open_connection("127.0.0.1", link.port, limit=4096)
         before = -1
-        while sent != before:
+        while not sent or sent != before:
             before = sent
             await asyncio.sleep(0.1)
         writer.transport.abort()

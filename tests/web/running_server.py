@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+_PATIENCE_S = 240.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -44,7 +46,7 @@ class Client:
     def ask(
         self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=_PATIENCE_S)
         try:
             connection.request(method, path, headers=dict(headers or {}))
             response = connection.getresponse()
@@ -74,13 +76,13 @@ class RunningServer:
 
     def __enter__(self) -> Client:
         self._thread.start()
-        assert self._ready.wait(30)
-        assert self._scanned.wait(60), self._failure
+        assert self._ready.wait(_PATIENCE_S)
+        assert self._scanned.wait(_PATIENCE_S), self._failure
         return Client(self.address, self._folder)
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._task.cancel)
-        self._thread.join(30)
+        self._thread.join(_PATIENCE_S)
         assert not self._thread.is_alive()
         if self._failure is not None:
             raise self._failure

@@ -33,7 +33,7 @@ class Pusher:
     def ask(
         self, method: str, path: str, body: bytes = b"", **headers: str
     ) -> tuple[int, dict[str, Any]]:
-        connection = http.client.HTTPConnection(self._host, timeout=30)
+        connection = http.client.HTTPConnection(self._host, timeout=240)
         try:
             fields = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, fields)

@@ -102,7 +102,7 @@ def post(address: str, files: Any, path: str = "/dicom-web/studies") -> int:
 
 
 def send(address: str, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
-    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=240)) as connection:
         connection.request("POST", path, body, {"Content-Type": content_type})
         answer = connection.getresponse()
         return answer.status, answer.read()

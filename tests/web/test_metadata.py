@@ -13,7 +13,7 @@ LEVELS = ("/studies/1.2.3", "/studies/1.2.3/series/1.2.3.1")
 
 def change_kept(store, statement: str) -> None:
     file = store / "catalogue.sqlite"
-    with closing(sqlite3.connect(file, timeout=30)) as connection, connection:
+    with closing(sqlite3.connect(file, timeout=240)) as connection, connection:
         connection.execute(statement)
 
 

@@ -60,7 +60,7 @@ class Building:
     async def until(self, count: int) -> None:
         """Run the builder until so many were built and it has nothing else to do."""
         task = asyncio.create_task(self.builder.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             while len(list(self.store.root.rglob("*.dcm"))) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)

@@ -158,7 +158,7 @@ def test_http_1_0_gets_no_interim_response(ietf: Ietf) -> None:
         "Upload-Complete: ?1\r\nUpload-Draft-Interop-Version: 8\r\n"
         f"Content-Length: {len(data)}\r\n\r\n"
     )
-    with socket.create_connection((host, int(port)), timeout=30) as link:
+    with socket.create_connection((host, int(port)), timeout=240) as link:
         link.sendall(head.encode() + data)
         assert read_head(link)[0] == 200
 

@@ -62,7 +62,7 @@ def post(address: str, files: Any) -> int:
         b"--bound\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n" for data in files
     )
     content_type = 'multipart/related; type="application/dicom"; boundary=bound'
-    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=240)) as connection:
         connection.request(
             "POST", "/dicom-web/studies", body + b"--bound--\r\n", {"Content-Type": content_type}
         )

@@ -385,7 +385,7 @@ def test_a_server_stores_serves_replaces_and_commits(tmp_path: Path, run_server)
     report.TextValue = "no abnormality " * 2000
     files = {"1.2.3.5": first, "1.2.3.11": part10(report)}
     with run_server(tmp_path / "files", tmp_path / "store") as client:
-        connection = http.client.HTTPConnection(urlsplit(client.address).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(client.address).netloc, timeout=240)
 
         def ask(method: str, path: str, body: bytes = b"", **fields: str) -> tuple[int, bytes]:
             headers = {name.replace("_", "-"): value for name, value in fields.items()}
@@ -424,7 +424,7 @@ def test_a_server_stores_serves_replaces_and_commits(tmp_path: Path, run_server)
 
 def test_a_client_that_waits_for_100_continue_gets_its_refusal_at_once(client) -> None:
     host, port = urlsplit(client.address).netloc.split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    with socket.create_connection((host, int(port)), timeout=240) as connection:
         connection.sendall(
             b"POST /dicom-web/studies HTTP/1.1\r\nHost: here\r\nContent-Type: text/plain\r\n"
             b"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n"

@@ -54,7 +54,7 @@ class Wire:
         **fields: str,
     ) -> Reply:
         """One request; `fields` have underscores where headers have hyphens."""
-        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=240)
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         try:
             connection.request(method, path, body=body, headers=headers)
@@ -73,7 +73,7 @@ class Wire:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}:{port}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
         lines += [f"Content-Length: {length_bytes}", "", ""]
-        with socket.create_connection((host, int(port)), timeout=30) as link:
+        with socket.create_connection((host, int(port)), timeout=240) as link:
             link.sendall("\r\n".join(lines).encode() + sent)
             yield link
 
