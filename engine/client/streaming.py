@@ -39,7 +39,7 @@ _MOST_DECODERS = 8
 class StreamSettings:
     """How to stream; `executor` decodes instead of threads, `most_bytes` bounds the volume.
 
-    `decoders` is how many frames are decoded at once; 0: as many as there are cores, some at most.
+    `decoders` is how many frames are decoded at once; 0: one a core, at most 8.
     Threads decode in this process: foreign bytes that crash a codec end it. A `WorkerPool`
     as the executor keeps that away.
     """
