@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-import socket
-import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
-from .uploading import Reply, Wire, broken_file, multipart, raw_file, stored_uids
+from .tus_client import STREAM, Tus, begun_append, checksum, metadata
+from .uploading import broken_file, multipart, raw_file, stored_uids
 
-STREAM = "application/offset+octet-stream"
 MAX_BYTES = 64 << 20
-
-
-class Tus(Wire):
-    """A server's tus endpoint."""
-
-    def say(self, method: str, path: str, body: bytes | None = None, **fields: str) -> Reply:
-        return self.ask(method, path, body, **{"Tus_Resumable": "1.0.0", **fields})
-
-    def create(self, length: int | None, body: bytes | None = None, **fields: str) -> Reply:
-        said = {"Upload_Defer_Length": "1"} if length is None else {"Upload_Length": str(length)}
-        if body is not None:
-            said["Content_Type"] = STREAM
-        return self.say("POST", "/uploads", body, **said | fields)
-
-    def patch(self, path: str, offset: int, body: bytes, **fields: str) -> Reply:
-        said = {"Upload_Offset": str(offset), "Content_Type": STREAM}
-        return self.say("PATCH", path, body, **said | fields)
-
-    def head(self, path: str) -> Reply:
-        return self.say("HEAD", path)
-
-
-def metadata(**values: str) -> str:
-    return ",".join(
-        f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in values.items()
-    )
-
-
-def checksum(algorithm: str, data: bytes) -> str:
-    if algorithm == "crc32":
-        digest = zlib.crc32(data).to_bytes(4, "big")
-    else:
-        digest = hashlib.new(algorithm, data).digest()
-    return f"{algorithm} {base64.b64encode(digest).decode()}"
 
 
 @pytest.fixture(scope="module")
@@ -229,21 +190,6 @@ def test_what_came_before_the_connection_broke_is_kept(tus: Tus) -> None:
     assert offset <= 200_000
     assert tus.patch(begun.name, offset, data[offset:]).status == 204
     assert stored_uids(tus.ask("GET", begun.name)) == ["1.2.3.1.9"]
-
-
-def begun_append(tus: Tus, path: str) -> AbstractContextManager[socket.socket]:
-    """An append of 2000 bytes of which 1000 have come, and which the server has begun."""
-
-    @contextmanager
-    def opened() -> Iterator[socket.socket]:
-        said = {"Upload_Offset": "0", "Content_Type": STREAM, "Tus_Resumable": "1.0.0"}
-        with tus.begun("PATCH", path, bytes(1000), length_bytes=2000, **said) as link:
-            # An offset that is wrong disturbs nobody.
-            while tus.patch(path, 1, b"x").status != 423:
-                pass
-            yield link
-
-    return opened()
 
 
 def test_of_two_appends_one_wins(tus: Tus) -> None:
