@@ -25,6 +25,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from ...codecs.errors import MerseyError
+from ...codecs.pixels import Buffer
 from ..archive.blobs import BlobStore
 from ..transfer.body import Body, Segment
 from ..transfer.conditions import Condition, evaluate, range_applies
@@ -120,8 +121,10 @@ class StreamedResponse:
                 if first is None:
                     await self._send_nothing(part, send)
                     return
-                await _send_head(send, part.status, self._headers | part.fields, more=True)
-                await self._send(first, stream, send)
+                async with aclosing(pieces(first, blobs=self._blobs)) as begun:
+                    piece = await anext(begun)
+                    await _send_head(send, part.status, self._headers | part.fields, more=True)
+                    await self._send(piece, begun, stream, send)
         except MerseyError as error:
             await error_response(error)(scope, receive, send)
 
@@ -161,12 +164,20 @@ class StreamedResponse:
                 if start < min(stop, body.length_bytes):
                     yield body.slice(start, min(stop, body.length_bytes))
 
-    async def _send(self, first: Body, stream: AsyncGenerator[Body], send: Send) -> None:
-        """Send all of `stream`; too late for a status, what goes wrong cuts it short."""
+    async def _send(
+        self,
+        piece: Buffer,
+        begun: AsyncGenerator[Buffer],
+        stream: AsyncGenerator[Body],
+        send: Send,
+    ) -> None:
+        """Send all that is left; too late for a status, what goes wrong cuts it short."""
         try:
-            await self._send_body(first, send)
+            await _send_piece(send, piece)
+            await _send_pieces(send, begun)
             async for body in stream:
-                await self._send_body(body, send)
+                async with aclosing(pieces(body, blobs=self._blobs)) as read:
+                    await _send_pieces(send, read)
         except MerseyError as error:
             _log.warning("an answer was cut short: %s", error)
             return
@@ -174,12 +185,6 @@ class StreamedResponse:
             _log.warning("a client took nothing for %g s; its answer was cut short", STALL_S)
             return
         await send({"type": "http.response.body", "body": b""})
-
-    async def _send_body(self, body: Body, send: Send) -> None:
-        async with aclosing(pieces(body, blobs=self._blobs)) as stream:
-            async for piece in stream:
-                async with asyncio.timeout(STALL_S):
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
 
     async def _send_nothing(self, part: _Part, send: Send) -> None:
         """All is made, and it ends before `part` begins."""
@@ -199,6 +204,16 @@ async def _send_head(
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if not more:
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_pieces(send: Send, stream: AsyncGenerator[Buffer]) -> None:
+    async for piece in stream:
+        await _send_piece(send, piece)
+
+
+async def _send_piece(send: Send, piece: Buffer) -> None:
+    async with asyncio.timeout(STALL_S):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
 async def _wait_for_departure(receive: Receive) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from mersey.engine.archive.blobs import Ready
 from mersey.engine.archive.directory_blobs import DirectoryBlobs
+from mersey.engine.transfer.body import BlobSlice, Segment
 from mersey.engine.web import server
+from mersey.engine.web.streamed import StreamedResponse
 
 _STUDY = "1.2.3"
 _LOST, _SOUND = "1.2.3.1.1", "1.2.3.1.2"
@@ -223,3 +227,33 @@ def test_a_parcel_of_one_that_is_lost_is_cut_and_refused_then(seen: Seen, wait_u
         seen.client.ask(f"{path}/0")
     wait_until(lambda: seen.client.ask(path).status == 500)
     assert uid in json.loads(seen.client.ask(path).body)["message"]
+
+
+@pytest.mark.parametrize(("lost", "told"), [(1, [500, "ended"]), (2, [200])])
+def test_what_is_streamed_while_it_is_made_ends_only_where_it_is_whole(
+    tmp_path: Path, lost: int, told: list[Any]
+) -> None:
+    blobs, keys = Elsewhere(tmp_path), []
+    for number in (1, 2):
+        keys.append(f"{hashlib.sha256(bytes([number])).hexdigest()}.dcm")
+        (blobs.incoming / keys[-1]).write_bytes(bytes([number]))
+    blobs.commit([Ready(str(blobs.incoming / key), key) for key in keys])
+    blobs.remove(keys[lost - 1])
+
+    async def made() -> AsyncGenerator[tuple[Segment, ...]]:
+        for key in keys:
+            yield (b"head", BlobSlice(key, 0, 1))
+
+    async def main() -> list[Any]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        answer = StreamedResponse(made, etag='"a"', content_type="text/plain", headers={})
+        scope = {"type": "http", "method": "GET", "headers": []}
+        await answer.reading(blobs)(scope, asyncio.Event().wait, send)
+        ended = ["ended"] if not sent[-1].get("more_body", False) else []
+        return [sent[0]["status"], *ended]
+
+    assert asyncio.run(main()) == told
