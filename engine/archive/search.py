@@ -7,7 +7,7 @@ it is only put together: no value is parsed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,8 +19,9 @@ from .levels import DEFAULT_FIELDS, MADE_TAGS, SERIES_TAGS, STUDY_TAGS, Level
 from .matching import Match, condition_of
 from .metadata_fields import fields_of, is_kept
 from .tables import instances, series, studies
+from .weaving import weave
 
-__all__ = ["Found", "Page", "Search", "run_search"]
+__all__ = ["Found", "Page", "Search", "run_search", "search_text"]
 
 _TABLES = {"study": studies, "series": series, "instance": instances}
 _ABOVE: dict[Level, tuple[Level, ...]] = {
@@ -80,16 +81,60 @@ def run_search(catalogue: Catalogue, search: Search) -> Page:
     ResourceError
         The catalogue cannot be reached.
     """
-    summary = search.fields is not None and not search.fields - _default(search)
+    summary = _is_summary(search)
     extra = frozenset[str]() if summary else _beyond_kept(search)
     told = _told(search, summary=summary)
-    statement = _statement(search, told, summary=summary, metadata=bool(extra))
-    with catalogue.database.reading() as connection:
-        rows = connection.execute(statement).all()
-    cut = len(rows) > search.limit
+    rows, cut = _rows(catalogue, search, told, metadata=bool(extra))
     wanted = None if summary or search.fields is None else _wanted(search)
-    found = _read(rows[: search.limit], search.level, told=told, wanted=wanted, extra=extra)
+    found = _read(rows, search.level, told=told, wanted=wanted, extra=extra)
     return Page(tuple(found), cut)
+
+
+def search_text(
+    catalogue: Catalogue, search: Search, *, constants: Mapping[str, str], address: str
+) -> tuple[str, bool] | None:
+    """As `run_search`, at once as the text of a JSON array, and whether there is more behind.
+
+    None where more is asked for than is told by default.
+
+    Parameters
+    ----------
+    constants
+        Members that all objects have, by their tags.
+    address
+        Of the service, as it stands in JSON.
+
+    Raises
+    ------
+    UsageError
+        A value does not have the form that its attribute needs.
+    ResourceError
+        The catalogue cannot be reached.
+    """
+    if not _is_summary(search):
+        return None
+    told = _told(search, summary=True)
+    found, cut = _rows(catalogue, search, told, metadata=False)
+    rows = list(map(tuple, found))
+    if search.level == "study":
+        rows = [(uid, _modalities_in_study(modalities), *rest) for uid, modalities, *rest in rows]
+    text = weave(rows, search.level, told=told, constants=constants, address=address)
+    return None if text is None else (text, cut)
+
+
+def _is_summary(search: Search) -> bool:
+    """Whether nothing is asked for beyond what is told by default."""
+    return search.fields is not None and not search.fields - _default(search)
+
+
+def _rows(
+    catalogue: Catalogue, search: Search, told: Sequence[Level], *, metadata: bool
+) -> tuple[Sequence[Any], bool]:
+    """The rows of the page, and whether there is more behind."""
+    statement = _statement(search, told, summary=_is_summary(search), metadata=metadata)
+    with catalogue.database.reading(much=True) as connection:
+        rows = connection.execute(statement).all()
+    return rows[: search.limit], len(rows) > search.limit
 
 
 def _default(search: Search) -> frozenset[str]:

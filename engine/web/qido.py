@@ -21,7 +21,7 @@ from ..archive.catalogue import Catalogue
 from ..archive.levels import Level
 from ..archive.matching import MATCHING_KEYS, Match
 from ..archive.metadata import BULK_PREFIX
-from ..archive.search import Found, Search, run_search
+from ..archive.search import Found, Search, run_search, search_text
 from .holdings import require_uid
 from .metadata import DICOM_JSON, require_json
 from .requests import base_url, query_pairs
@@ -155,8 +155,11 @@ def _levels_told(
 
 def _answer(catalogue: Catalogue, search: Search, base: str) -> tuple[bytes, bool]:
     """The answer as JSON, and whether it was cut."""
-    page = run_search(catalogue, search)
     base = base.replace("\\", "%5C").replace('"', "%22")
+    told = search_text(catalogue, search, constants=_CONSTANTS, address=base)
+    if told is not None:
+        return told[0].encode(), told[1]
+    page = run_search(catalogue, search)
     return f"[{','.join(_described(found, base) for found in page.found)}]".encode(), page.cut
 
 
@@ -165,8 +168,7 @@ def _described(found: Found, base: str) -> str:
     address = base + "".join(map("/%s/%s".__mod__, zip(_SEGMENTS, found.uids, strict=False)))
     members = [
         *found.members,
-        _CHARACTER_SET,
-        _ONLINE,
+        *_CONSTANTS.values(),
         f'"00081190":{{"vr":"UR","Value":["{address}"]}}',
     ]
     members.sort()
@@ -181,8 +183,10 @@ def _described(found: Found, base: str) -> str:
 
 
 _SEGMENTS = ("studies", "series", "instances")
-_CHARACTER_SET = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
-_ONLINE = '"00080056":{"vr":"CS","Value":["ONLINE"]}'
+_CONSTANTS = {
+    "00080005": '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}',
+    "00080056": '"00080056":{"vr":"CS","Value":["ONLINE"]}',
+}
 
 
 def _warned(query: Query, text: str) -> Query:

@@ -13,7 +13,7 @@ from mersey.engine.archive.entry import stamp_of
 from mersey.engine.archive.indexed_file import IndexedFile
 from mersey.engine.archive.levels import Level
 from mersey.engine.archive.matching import Match
-from mersey.engine.archive.search import Found, Search, run_search
+from mersey.engine.archive.search import Found, Search, run_search, search_text
 
 __all__ = ["TAGS", "in_place", "outcomes", "search", "told"]
 TAGS = {
@@ -28,6 +28,8 @@ TAGS = {
     "InstanceNumber": "00200013",
     "ReferringPhysicianName": "00080090",
 }
+
+CONSTANTS = {tag: f'"{tag}":{{"vr":"CS"}}' for tag in ("00080005", "00080056")}
 
 
 def in_place(path: Path, uid: str, content: bytes = b"content", **values: str) -> IndexedFile:
@@ -49,5 +51,15 @@ def told(found: Found) -> dict[str, Any]:
 
 
 def search(catalogue: Catalogue, level: Level, *, fuzzy: bool = False, **keys: str) -> list[Found]:
+    """What is found, which is the same as text."""
     matches = tuple(Match(TAGS[keyword], value) for keyword, value in keys.items())
-    return list(run_search(catalogue, Search(level, matches, fuzzy=fuzzy)).found)
+    query = Search(level, matches, fuzzy=fuzzy)
+    found = list(run_search(catalogue, query).found)
+    text = search_text(catalogue, query, constants=CONSTANTS, address="http://here")
+    assert text is not None
+    for each, given in zip(found, json.loads(text[0]), strict=True):
+        address = given.pop("00081190")["Value"][0]
+        assert address.startswith("http://here/studies/")
+        assert address.endswith(f"/{each.uids[-1]}")
+        assert given == told(each) | {tag: {"vr": "CS"} for tag in CONSTANTS}
+    return found
