@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import uuid
-import zlib
 from collections.abc import Buffer
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from ...codecs.errors import MerseyError, ResourceError
+from .writing_digest import writing_digest
 
 __all__ = ["Received", "Receiving", "begin_write_back", "no_space"]
 
@@ -53,8 +52,7 @@ class Receiving:
         self.path = ""
         self.size_bytes = 0
         self._begun_bytes = 0
-        self._sha256 = hashlib.sha256()
-        self._crc32 = 0
+        self._digest = writing_digest()
         self._descriptor = -1
         try:
             while not self._begin(incoming):
@@ -80,7 +78,7 @@ class Receiving:
         receiving = cls.__new__(cls)
         receiving.path = ""
         receiving.size_bytes = receiving._begun_bytes = 0
-        receiving._sha256, receiving._crc32 = hashlib.sha256(), 0
+        receiving._digest = writing_digest()
         try:
             receiving._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
@@ -91,8 +89,7 @@ class Receiving:
             receiving._link(path, incoming)
             with open(receiving._descriptor, "rb", buffering=0, closefd=False) as file:
                 while piece := file.read(_READ_BYTES):
-                    receiving._sha256.update(piece)
-                    receiving._crc32 = zlib.crc32(piece, receiving._crc32)
+                    receiving._digest.update(piece)
                     receiving.size_bytes += len(piece)
         except OSError as error:
             receiving.abandon()
@@ -113,15 +110,11 @@ class Receiving:
         self.path = os.fspath(incoming / f"{which}{uuid.uuid4().hex}.part")
         os.link(path, self.path)
 
-    def write(self, data: Buffer) -> None:
-        """Append `data`. Pieces of 64 KiB and more are digested without the interpreter's lock."""
-        view = memoryview(data)
-        self._sha256.update(view)
-        self._crc32 = zlib.crc32(view, self._crc32)
-        self.size_bytes += view.nbytes
+    def write(self, *pieces: Buffer) -> None:
+        """Append `pieces`: written and digested in one call, without the interpreter's lock."""
         try:
-            while view.nbytes:
-                view = view[os.write(self._descriptor, view) :]
+            self._digest.write(self._descriptor, pieces)
+            self.size_bytes += sum(memoryview(piece).nbytes for piece in pieces)
             if self.size_bytes - self._begun_bytes >= _WRITE_BACK_BYTES:
                 self._begin_write_back()
         except OSError as error:
@@ -137,7 +130,7 @@ class Receiving:
             self._begin_write_back()
         except OSError as error:
             raise _failure(error) from error
-        return Received(self.path, self.size_bytes, self._sha256.hexdigest(), self._crc32)
+        return Received(self.path, self.size_bytes, self._digest.sha256, self._digest.crc32)
 
     def release(self) -> None:
         """Let go of the file, which has become a blob or belongs to nobody now."""

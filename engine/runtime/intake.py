@@ -7,7 +7,7 @@ flight is bounded, and whoever brings more waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Buffer, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -243,7 +243,7 @@ class Arrival:
         await self._written()
         pieces, self._pieces = self._pieces, []
         result = await self.intake.take(
-            lambda target: target.write(_joined(pieces)),
+            lambda target: target.write(*pieces),
             size_bytes=self.size_bytes,
             weight_bytes=self._waiting_bytes,
             study_uid=self.study_uid,
@@ -265,17 +265,12 @@ class Arrival:
     def _write(self, pieces: list[bytes | memoryview]) -> None:
         if self._receiving is None:
             self._receiving = Receiving(self.intake.ingest.blobs.incoming)
-        self._receiving.write(_joined(pieces))
+        self._receiving.write(*pieces)
 
     async def _written(self) -> None:
         spill, self._spill = self._spill, None
         if spill is not None:
             await _to_its_end(spill)
-
-
-def _joined(pieces: list[bytes | memoryview]) -> Buffer:
-    # Joining costs a copy of what hashing and writing read anyway; many small calls cost more.
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def _to_its_end[T](work: Awaitable[T]) -> T:

@@ -152,7 +152,7 @@ class MetadataUpload:
             if current.receiving is None:
                 current.receiving = Receiving(self._intake.ingest.blobs.incoming)
                 self._receivings.append(current.receiving)
-            current.receiving.write(b"".join(pieces))
+            current.receiving.write(*pieces)
 
         try:
             await asyncio.to_thread(write)
