@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from ... import _native
 from ...codecs.errors import ResourceError, UsageError
 from ...codecs.pixels import Buffer
 from ..transfer.manifest import Manifest
@@ -177,9 +178,19 @@ class Inbound:
         return self._noted(touched, gaps)
 
     def _place(self, indices: Iterable[int], start: int, view: memoryview) -> None:
+        """Long bytes of the form `stored` that lie in memory as in the pages of their file go past
+        the page cache where the file system can do that; what is restored from is read soon.
+        """
+        pieces = []
+        for index in indices:
+            item = self.manifest.items[index]
+            first = max(item.offset_bytes, start)
+            last = min(item.end_bytes, start + view.nbytes)
+            name = os.fsencode(f"{self.folder}/{index}.part")
+            at = first - item.offset_bytes
+            pieces.append((name, first - start, last - first, at, item.form == "stored"))
         try:
-            for index in indices:
-                self._write_item(index, start, view)
+            _native.write_pieces(view, pieces)
         except OSError as error:
             raise ResourceError(f"a parcel cannot be received: {error.strerror}") from error
 
@@ -322,21 +333,6 @@ class Inbound:
             if size < min(needed, item.length_bytes):
                 self._there.remove(item.offset_bytes, item.end_bytes)
 
-    def _write_item(self, index: int, start: int, view: memoryview) -> None:
-        item = self.manifest.items[index]
-        first = max(item.offset_bytes, start)
-        last = min(item.end_bytes, start + view.nbytes)
-        descriptor = os.open(self.path_of(index), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            piece = view[first - start : last - start]
-            at = first - item.offset_bytes
-            while piece:
-                count = os.pwrite(descriptor, piece, at)
-                _begin_write_back(descriptor, at, count)
-                piece, at = piece[count:], at + count
-        finally:
-            os.close(descriptor)
-
     def _note(self, line: dict[str, Any]) -> None:
         if self._journal < 0:
             raise UsageError("the parcel is closed")
@@ -349,12 +345,6 @@ class Inbound:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise ResourceError(f"a parcel cannot be received: {error.strerror}") from error
-
-
-def _begin_write_back(descriptor: int, start: int, length: int) -> None:
-    # For dirty pages "not needed" means: begin to write them, so that a sync finds little left.
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def whole_lines(data: bytes) -> tuple[list[dict[str, Any]], int]:

@@ -16,11 +16,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
+from ... import _native
 from ...codecs.errors import ResourceError
 from ...codecs.pixels import Buffer
 from .block_output import BlockOutput
 
-__all__ = ["PartFile", "TakenError", "is_part_file", "scratch_path", "sync_folder"]
+__all__ = [
+    "PartFile",
+    "TakenError",
+    "is_part_file",
+    "scratch_path",
+    "sync_files",
+    "sync_folder",
+]
 
 _PREFIX = ".mersey-"
 _SYNC_EVERY_BYTES = 16 << 20
@@ -243,3 +251,8 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Make what is in files durable, side by side."""
+    _native.sync_files([os.fsencode(path) for path in paths])

@@ -57,6 +57,7 @@ class ArrivingParcel:
         self.wire = wire
         self.failed: dict[int, MerseyError] = {}
         self.work_bytes, self.work_s = 0, 0.0
+        self.originals_per_byte = self.manifest.size_bytes / self.manifest.length_bytes
         self._folder = folder
         self._executor = executor
         self._budget = budget
@@ -114,7 +115,10 @@ class ArrivingParcel:
                 part = view[max(first, 0) : min(last, len(view))]
                 self._running_of(index).extend(max(-first, 0), part)
         with self._turn:
-            whole = self.inbound.write(start, view)
+            gaps = self.inbound.gaps(start, start + len(view))
+        self.inbound.place(start, view, gaps=gaps)  # beside what other connections bring
+        with self._turn:
+            whole = self.inbound.note(gaps)
             self._unsynced_bytes += len(view)
             if self._unsynced_bytes >= _SYNC_EVERY_BYTES:
                 self._unsynced_bytes = 0
@@ -124,6 +128,11 @@ class ArrivingParcel:
     def _running_of(self, index: int) -> RunningDigest:
         with self._turn:
             return self._running.setdefault(index, RunningDigest())
+
+    def position(self, start: int) -> int:
+        """Where in its item's file the byte `start` of the parcel goes."""
+        index = self.inbound.items_of(start, start + 1)[0]
+        return start - self.manifest.items[index].offset_bytes
 
     def follows(self, start: int) -> int | None:
         """The large item at `start` that is hashed while it comes; None where it is none."""
@@ -148,6 +157,17 @@ class ArrivingParcel:
                 await asyncio.to_thread(running.read, self.inbound.path_of(index), upto)
         finally:
             self._followed.discard(index)
+
+    def accept(self, whole: Sequence[int]) -> list[int]:
+        """Have whole items ready that were hashed on the way and are right; the others of them."""
+        left = []
+        for index in whole:
+            if self._digests.get(index) == self.manifest.items[index].sha256:
+                del self._digests[index]
+                self._ready[index] = self.inbound.path_of(index)
+            else:
+                left.append(index)
+        return left
 
     async def verify(self, index: int) -> list[ByteRange]:
         """Look at a whole item: ready, or failed, or the bytes given have to come again."""
@@ -243,15 +263,16 @@ class ArrivingParcel:
             self._settle_in_turn(indices)
 
     def _settle_in_turn(self, indices: Sequence[int]) -> None:
-        for index in indices:
-            self.inbound.settle(index, "pulled")
-        if self.inbound.is_done or len(self.inbound.settled) + len(self.failed) == len(
-            self.manifest.items
-        ):
+        others = len(self.inbound.settled) + len(self.failed)
+        if others + len(indices) == len(self.manifest.items):
+            # Killed before it is gone, the journal tells of files that are not there any more.
+            self.inbound.settled.update(dict.fromkeys(indices, "pulled"))
             self.inbound.close()
             self.inbound.discard()
-        else:
-            self.inbound.sync()
+            return
+        for index in indices:
+            self.inbound.settle(index, "pulled")
+        self.inbound.sync()
 
     def target(self, item: Item) -> Path:
         """Where an item goes."""

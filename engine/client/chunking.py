@@ -17,9 +17,15 @@ CHUNK_BYTES = 8 << 20
 
 
 def plan_chunks(
-    manifest: Manifest, missing: Iterable[ByteRange], *, chunk_bytes: int = CHUNK_BYTES
+    manifest: Manifest,
+    missing: Iterable[ByteRange],
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
+    alone_bytes: int | None = None,
 ) -> Iterator[ByteRange]:
     """Cut `missing` into chunks, in order: at the ends of items, as far as those are close enough.
+
+    An item of `alone_bytes` or more shares a chunk with no other.
 
     An item longer than a chunk is cut at multiples of `chunk_bytes` from its beginning, so that
     the same item is always cut at the same places.
@@ -35,8 +41,11 @@ def plan_chunks(
                     item = next(ends, None)
                     continue
                 upto = min(item.end_bytes, gap.stop)
-                if upto - start <= chunk_bytes:
+                is_alone = alone_bytes is not None and item.length_bytes >= alone_bytes
+                if upto - start <= chunk_bytes and (stop == start or not is_alone):
                     stop = upto
+                    if is_alone:
+                        break
                     continue
                 if stop == start:
                     cut = (start - item.offset_bytes) // chunk_bytes + 1

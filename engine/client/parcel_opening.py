@@ -21,7 +21,7 @@ from ..transfer.manifest import MAX_MANIFEST_BYTES, Item, Manifest
 from .address import Address
 from .arriving import ArrivingParcel
 from .connections import tried_again
-from .publishing import has_bytes, require_room, target_of
+from .publishing import has_bytes, require_room, require_uids, target_of
 from .pull_values import ChangedError, PullSettings
 from .rates import RateLimit
 from .remote import RefusedByPeerError, Remote
@@ -69,6 +69,8 @@ class ParcelOpening:
         self._told: list[tuple[int, int]] | None = None
         self._budget = ByteBudget(_BUDGET_BYTES)
         self._url = address.mersey + address.resource
+        # What comes to be there later is what this pull brings.
+        self._is_new = not (folder / address.study).exists()
 
     async def listing(self) -> list[tuple[int, int]]:
         """How many instances each parcel has, and how many bytes.
@@ -96,8 +98,9 @@ class ParcelOpening:
         """
         kept = sorted(self._hidden.glob(f"{number}-*"))
         wire = kept[0].name.partition("-")[2] if kept else ""
+        plain: Manifest | None = None
         there: dict[str, str] = {}
-        if not kept and (self._folder / self._address.study).exists():
+        if not kept and not self._is_new:
             plain = await self._manifest(number, "as-stored")
             there = await asyncio.to_thread(self._there, plain)
             if len(there) == len(plain.items):
@@ -108,7 +111,10 @@ class ParcelOpening:
         if wire == "htj2k":
             self._warm()
         begun_s = time.monotonic()
-        manifest = await self._manifest(number, wire)
+        if plain is None or wire != "as-stored":
+            manifest = await self._manifest(number, wire)
+        else:
+            manifest = plain
         if manifest.size_bytes and wire != "as-stored":
             self._choice.measured_ratio(
                 wire, length_bytes=manifest.length_bytes, size_bytes=manifest.size_bytes
@@ -116,7 +122,7 @@ class ParcelOpening:
             made_s = time.monotonic() - begun_s
             if made_s > 0.2:  # else it was there
                 self._choice.measured_work(wire, manifest.size_bytes / made_s)
-        if not there:
+        if plain is None and not self._is_new:
             there = await asyncio.to_thread(self._there, manifest)
         for other in kept[1:]:
             await asyncio.to_thread(_remove, other)
@@ -186,7 +192,7 @@ class ParcelOpening:
             uids = (item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
             if any(want and want != uid for want, uid in zip(wanted, uids, strict=True)):
                 raise FormatError("the server sends an instance that was not asked for")
-            target_of(self._folder, *uids)
+            require_uids(*uids)
         return manifest
 
     def _there(self, manifest: Manifest) -> dict[str, str]:

@@ -183,14 +183,16 @@ class ParcelPull:
         """A piece has moved on: look at the items that are whole with it."""
         parcel, start = piece.parcel, piece.start
         piece.start = start + count
-        manifest = parcel.manifest
         self._summary.wire_bytes += count
-        self._on_bytes(count, count * manifest.size_bytes / manifest.length_bytes)
+        self._on_bytes(count, count * parcel.originals_per_byte)
         follows = parcel.follows(start)
         if follows is not None and follows not in whole:
             self._start(parcel.follow(follows))
-        for index in whole:
+        left = parcel.accept(whole)
+        for index in left:
             self._start(self._verify(piece.number, parcel, index))
+        if len(left) < len(whole):
+            self._look(parcel)
 
     async def _verify(self, number: int, parcel: ArrivingParcel, index: int) -> None:
         again: list[ByteRange] = await parcel.verify(index)

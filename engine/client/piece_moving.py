@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +18,7 @@ from ..transfer.ranges import ByteRange
 from .arriving import ArrivingParcel
 from .chunking import plan_chunks
 from .connections import Connections
+from .page_buffer import PageBuffer
 from .pull_values import ChangedError
 from .range_connection import RangeConnection, UnexpectedAnswerError
 from .range_reading import RangeReader
@@ -28,8 +29,10 @@ from .wire_choice import WireChoice
 __all__ = ["Piece", "PieceMover"]
 
 _SPAN_BYTES = 2 << 20
+_ALONE_BYTES = 128 << 10
 _LIMITED_BYTES = 64 << 10
 _MEASURE_S = 1.0
+_TELL_S = 0.1
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +68,7 @@ class PieceMover:
         self._limit = limit
         self._choice = choice
         self._on_taken = on_taken
-        self._buffers: list[bytearray] = []
+        self._buffers: list[PageBuffer] = []
         self._come_bytes = 0
         self._measured = (0.0, 0, "")
 
@@ -132,20 +135,29 @@ class PieceMover:
         loop, connection = asyncio.get_running_loop(), reader.connection
         came = partial(self._came, piece.parcel.wire)
         connection.on_bytes = lambda count: _in_loop(loop, came, count)
+        buffer = self._buffers.pop() if self._buffers else PageBuffer(_SPAN_BYTES)
+        spans = self._spans(piece)
+        if self._limit.bytes_per_s is None:
+
+            def taken(count: int, items: list[int]) -> None:
+                loop.call_soon_threadsafe(self._taken, piece, count, items)
+
+            await reader.run(partial(_take, connection, piece.parcel, spans, buffer, taken))
+        else:
+            for span in spans:
+                await self._fill_slowly(piece, reader, _placed(buffer, piece.parcel, span))
+        self._buffers.append(buffer)
+
+    def _spans(self, piece: Piece) -> list[ByteRange]:
         whole = ByteRange(piece.start, piece.stop)
-        spans = plan_chunks(piece.parcel.manifest, (whole,), chunk_bytes=_SPAN_BYTES)
-        for span in spans:
-            buffer = self._buffers.pop() if self._buffers else bytearray(_SPAN_BYTES)
-            view = memoryview(buffer)[: span.stop - span.start]
-            if self._limit.bytes_per_s is None:
-                take = partial(_take, connection, piece.parcel, piece.start, view)
-                come, items, error = await reader.run(take)
-                self._taken(piece, come, items)
-                if error is not None:
-                    raise error
-            else:
-                await self._fill_slowly(piece, reader, view)
-            self._buffers.append(buffer)
+        return list(
+            plan_chunks(
+                piece.parcel.manifest,
+                (whole,),
+                chunk_bytes=_SPAN_BYTES,
+                alone_bytes=_ALONE_BYTES,
+            )
+        )
 
     async def _fill_slowly(self, piece: Piece, reader: RangeReader, view: memoryview) -> None:
         come = 0
@@ -164,8 +176,7 @@ class PieceMover:
     async def _read(self, piece: Piece, response: aiohttp.ClientResponse) -> None:
         """Take in the answer as it comes from a client for all kinds of answers."""
         held = bytearray()
-        whole = ByteRange(piece.start, piece.stop)
-        spans = plan_chunks(piece.parcel.manifest, (whole,), chunk_bytes=_SPAN_BYTES)
+        spans = iter(self._spans(piece))
         span = next(spans, None)
         try:
             async for data in response.content.iter_any():
@@ -201,14 +212,35 @@ def _in_loop(
     loop.call_soon_threadsafe(count, length_bytes)
 
 
+def _placed(buffer: PageBuffer, parcel: ArrivingParcel, span: ByteRange) -> memoryview:
+    """Where the bytes of a span lie in memory as they will in their file, if it is one."""
+    return buffer.view(parcel.position(span.start), span.stop - span.start)
+
+
 def _take(
-    connection: RangeConnection, parcel: ArrivingParcel, start: int, view: memoryview
-) -> tuple[int, list[int], TransferError | None]:
-    """Receive what fits into `view` and put it where it belongs, as far as it comes. Blocks."""
-    failed = None
+    connection: RangeConnection,
+    parcel: ArrivingParcel,
+    spans: Sequence[ByteRange],
+    buffer: PageBuffer,
+    on_taken: Callable[[int, list[int]], None],
+) -> None:
+    """Receive spans and put them where they belong, as far as they come. Blocks.
+
+    `on_taken` is told of some at once: of how many bytes, and which items are whole with them.
+    """
+    come, items, told_s = 0, list[int](), time.monotonic()
     try:
-        connection.fill(view)
-    except TransferError as error:
-        failed = error
-    come = connection.filled_bytes
-    return come, parcel.take(start, view[:come]) if come else [], failed
+        for span in spans:
+            view = _placed(buffer, parcel, span)
+            try:
+                connection.fill(view)
+            finally:
+                if filled := connection.filled_bytes:
+                    items += parcel.take(span.start, view[:filled])
+                    come += filled
+            if come >= _SPAN_BYTES or time.monotonic() - told_s > _TELL_S:
+                on_taken(come, items)
+                come, items, told_s = 0, [], time.monotonic()
+    finally:
+        if come:
+            on_taken(come, items)

@@ -10,18 +10,16 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ...codecs.errors import FormatError, ResourceError
 from ..archive.entry import is_uid
-from ..archive.part_file import sync_folder
+from ..archive.part_file import sync_files, sync_folder
 from ..transfer.manifest import Item
 
-__all__ = ["has_bytes", "publish", "require_room", "target_of"]
+__all__ = ["has_bytes", "publish", "require_room", "require_uids", "target_of"]
 
 _MARGIN_BYTES = 64 << 20
-_FLUSHES = 4
 
 
 def target_of(folder: Path, study: str, series: str, instance: str) -> Path:
@@ -30,11 +28,22 @@ def target_of(folder: Path, study: str, series: str, instance: str) -> Path:
     Raises
     ------
     FormatError
-        One of them is no UID: it may be anything, a path too.
+        One of them is no UID.
     """
-    if not (is_uid(study) and is_uid(series) and is_uid(instance)):
-        raise FormatError("the server names an instance by what is no UID")
+    require_uids(study, series, instance)
     return folder / study / series / f"{instance}.dcm"
+
+
+def require_uids(*told: str) -> None:
+    """Refuse names that are no UIDs: they may be anything, a path too.
+
+    Raises
+    ------
+    FormatError
+        One of them is none.
+    """
+    if not all(map(is_uid, told)):
+        raise FormatError("the server names an instance by what is no UID")
 
 
 def has_bytes(path: Path, item: Item) -> bool:
@@ -82,10 +91,7 @@ def publish(files: Iterable[tuple[Path, Path]]) -> None:
         folders = dict.fromkeys(target.parent for _, target in pairs)
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
-        for path, _ in pairs:
-            _begin_write_back(path)
-        with ThreadPoolExecutor(_FLUSHES) as pool:
-            list(pool.map(_flush, (path for path, _ in pairs)))
+        sync_files(path for path, _ in pairs)
         for path, target in pairs:
             os.replace(path, target)
         for above in dict.fromkeys(
@@ -94,21 +100,3 @@ def publish(files: Iterable[tuple[Path, Path]]) -> None:
             sync_folder(above)
     except OSError as error:
         raise ResourceError(f"an instance cannot be written: {error.strerror}") from error
-
-
-def _begin_write_back(path: Path) -> None:
-    # For dirty pages "not needed" means: begin to write them. No page of them is dropped yet.
-    if hasattr(os, "posix_fadvise"):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import random
+import tempfile
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from mersey.codecs.errors import ResourceError, UsageError
 from mersey.engine.archive import inbound as inbound_module
 from mersey.engine.archive.inbound import Inbound
 from mersey.engine.archive.shared_inbound import SharedInbound
-from mersey.engine.transfer.manifest import Item, Manifest
+from mersey.engine.transfer.manifest import Item, Manifest, WireForm
 
 _SIZES = (100, 1, 5000, 40, 300)
 _WHOLE = random.Random(7).randbytes(sum(_SIZES))
@@ -51,6 +55,44 @@ def test_bytes_come_in_any_order_and_twice(tmp_path: Path) -> None:
         assert sorted(whole) == list(range(len(_SIZES)))
         assert not list(inbound.missing())
         assert _received(inbound)
+
+
+@pytest.fixture(params=["disk", "memory"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk, and one where everything goes through the page cache."""
+    if request.param == "disk":
+        yield tmp_path
+        return
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("no file system in memory")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("form", ["stored", "zstd"])
+@pytest.mark.parametrize("shift", [0, 1, 512])
+@pytest.mark.parametrize("start", [0, 4096, 4096 + 7])
+def test_long_bytes_are_the_same_however_they_lie_in_memory(
+    anywhere: Path, form: WireForm, shift: int, start: int
+) -> None:
+    whole = random.Random(11).randbytes(300_001)
+    item = Item("1.2", "1.2.0", "1.2.1", len(whole), "ab" * 32, form, 0, len(whole))
+    room = memoryview(mmap.mmap(-1, len(whole) + 2 * mmap.PAGESIZE))
+    at = start % mmap.PAGESIZE + shift
+    data = room[at : at + len(whole) - start]
+    data[:] = whole[start:]
+
+    with Inbound.open(anywhere / "in", Manifest('"one"', (item,))) as inbound:
+        assert inbound.write(0, whole[:start]) == []
+        assert inbound.write(start, data) == [0]
+        assert inbound.path_of(0).read_bytes() == whole
+        inbound.refuse_bytes(start + 1, len(whole))
+        inbound.write(start, data[:100_000])
+        inbound.sync()
+        assert inbound.path_of(0).read_bytes() == whole
+
+    with Inbound.open(anywhere / "in", Manifest('"one"', (item,))) as again:
+        assert [(one.start, one.stop) for one in again.missing()] == [(start + 100_000, len(whole))]
 
 
 def test_what_was_noted_is_there_after_a_kill(tmp_path: Path) -> None:

@@ -29,17 +29,32 @@ def test_small_items_travel_together_and_a_large_one_in_slices() -> None:
     ]
 
 
+def test_long_items_are_alone_where_that_is_asked_for() -> None:
+    manifest = manifest_of([3, 4, 6, 2, 25, 2, 1])
+    found = plan_chunks(manifest, RangeSet().missing(1, 43), chunk_bytes=10, alone_bytes=6)
+    assert [(one.start, one.stop) for one in found] == [
+        (1, 7),
+        (7, 13),
+        (13, 15),
+        (15, 25),
+        (25, 35),
+        (35, 40),
+        (40, 43),
+    ]
+
+
 @given(
     st.lists(st.integers(1, 50), min_size=1, max_size=20),
     st.lists(st.tuples(st.integers(0, 300), st.integers(0, 60)), max_size=8),
+    st.sampled_from([None, 1, 10, 20]),
 )
-def test_chunks_are_what_is_missing_and_none_is_too_long(lengths, there) -> None:
+def test_chunks_are_what_is_missing_and_none_is_too_long(lengths, there, alone) -> None:
     manifest = manifest_of(lengths)
     held = RangeSet()
     for start, length in there:
         held.add(start, min(start + length, manifest.length_bytes))
     missing = list(held.missing(0, manifest.length_bytes))
-    chunks = list(plan_chunks(manifest, missing, chunk_bytes=16))
+    chunks = list(plan_chunks(manifest, missing, chunk_bytes=16, alone_bytes=alone))
     assert all(0 < one.stop - one.start <= 16 for one in chunks)
     for one in chunks:
         held.add(one.start, one.stop)
