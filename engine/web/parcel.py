@@ -28,12 +28,13 @@ class Parcel:
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KeptParcel:
-    """A parcel, and which files it is made of."""
+    """A parcel, which files it is made of, and until when those need not be looked at again."""
 
     parcel: Parcel
     files: dict[str, FileStamp | None]
+    until_s: float = 0.0
 
     @classmethod
     def of(cls, parcel: Parcel) -> Self:

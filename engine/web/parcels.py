@@ -134,7 +134,7 @@ class ParcelSource:
             raise RefusedError("there is no such parcel", reason=Reason.NOT_FOUND)
         key = listing.key(number, form)
         kept = self._parcels.get(key)
-        if kept is not None and await asyncio.to_thread(self._is_whole, kept.files):
+        if kept is not None and await self._is_fresh(kept, form):
             return kept.parcel
         self._parcels.drop(key)
         making = self._making.get(key)
@@ -180,6 +180,19 @@ class ParcelSource:
         cuts = cut_into_parcels([entry.stamp.size_bytes for entry in entries])
         fresh_s = max(_FRESH_S, 20 * (now_s - begun_s))
         return _Listing(tuple(entries), tuple(cuts), now_s + fresh_s)
+
+    async def _is_fresh(self, kept: KeptParcel, form: WireForm) -> bool:
+        """Whether its files are there as they were; of originals, whether they were a moment ago.
+
+        Each is looked at again when it is sent: what changes within the moment is not sent as
+        what it was. What was made to travel may be gone by then, and is made again before.
+        """
+        if form == "stored" and time.monotonic() < kept.until_s:
+            return True
+        if not await asyncio.to_thread(self._is_whole, kept.files):
+            return False
+        kept.until_s = time.monotonic() + _FRESH_S
+        return True
 
     def _is_whole(self, files: Mapping[str, FileStamp | None]) -> bool:
         """Whether every one of them is still there as it was. Blocks."""
