@@ -23,6 +23,7 @@ __all__ = ["Received", "Receiving", "begin_write_back", "no_space"]
 
 _WRITE_BACK_BYTES = 8 << 20
 _READ_BYTES = 1 << 20
+_MANY = 16
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -112,6 +113,8 @@ class Receiving:
 
     def write(self, *pieces: Buffer) -> None:
         """Append `pieces`: written and digested in one call, without the interpreter's lock."""
+        if len(pieces) > _MANY:
+            pieces = (b"".join(pieces),)  # a system call for each costs more than a copy
         try:
             self._digest.write(self._descriptor, pieces)
             self.size_bytes += sum(memoryview(piece).nbytes for piece in pieces)
