@@ -15,7 +15,14 @@ from typing import Protocol
 
 from ...codecs.errors import TransferError
 
-__all__ = ["Backoff", "Concurrency", "Connections", "is_final", "tried_again"]
+__all__ = [
+    "Backoff",
+    "Concurrency",
+    "Connections",
+    "first_error",
+    "is_final",
+    "tried_again",
+]
 
 _WORTH = 1.08
 _MEASURE_S = 1.0
@@ -161,7 +168,7 @@ class Connections:
                 for number in range(self.concurrency.most):
                     group.create_task(connection(number))
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            raise first_error(errors) from None
 
     async def again[T](self, move: Callable[[T], Awaitable[None]], piece: T) -> None:
         """Call ``move(piece)`` until it succeeds, or fails for good."""
@@ -226,7 +233,7 @@ async def tried_again[T](
         await sleep(delay_s)
 
 
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error that ended a group, rather than those that it caused."""
     found: BaseException = errors
     while isinstance(found, BaseExceptionGroup):

@@ -24,7 +24,7 @@ from ..runtime.frame_decode import FrameDecode, decode_frame
 from ..transfer.progressive_reader import FrameArrived
 from ..transfer.resolution_order import FrameOrder
 from .address import Address
-from .connections import Backoff
+from .connections import Backoff, first_error
 from .remote import Remote, RemoteSettings
 from .resumed_answer import ResumedAnswer
 from .series_update import SeriesUpdate
@@ -166,7 +166,7 @@ class _Stream:
                         # The request is on its way meanwhile.
                         group.create_task(asyncio.to_thread(_warm))
                 except BaseExceptionGroup as errors:
-                    raise _first(errors) from None
+                    raise first_error(errors) from None
         finally:
             self._is_over = True
             self._news.set()
@@ -247,10 +247,3 @@ class _Stream:
 def _warm() -> None:
     """Import what decodes nearly every series: a quarter of a second, the first time."""
     Registry.default().decoder(HTJ2K_LOSSLESS_RPCL)
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    found: BaseException = errors
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found

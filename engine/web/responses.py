@@ -25,6 +25,7 @@ from ..transfer.digest_fields import digest_field, wants_sha256
 from ..transfer.multipart import boundary_of
 from ..transfer.ranges import byteranges, content_range, select_ranges, unsatisfied_range
 from .body_digests import MAX_SENT_BYTES, BodyDigests, sha256_of_bytes
+from .departure import wait_for_departure
 from .file_reading import pieces, read_whole
 from .file_run import FileRun, pieces_and_runs
 from .status import error_response
@@ -195,7 +196,7 @@ class BodyResponse:
                 await _pump(first, stream, body.length_bytes, send, send_run)
                 return
             async with asyncio.TaskGroup() as group:
-                gone = group.create_task(_wait_for_departure(receive))
+                gone = group.create_task(wait_for_departure(receive))
                 await _pump(first, stream, body.length_bytes, send, send_run, gone=gone)
                 gone.cancel()
 
@@ -238,12 +239,6 @@ async def _nothing() -> AsyncIterator[Buffer]:
     none: tuple[Buffer, ...] = ()
     for piece in none:
         yield piece
-
-
-async def _wait_for_departure(receive: Receive) -> None:
-    """Ends when the client has gone: without it a long Body would be read to its end."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _encoded(fields: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

@@ -31,6 +31,7 @@ from ..transfer.body import Body, Segment
 from ..transfer.conditions import Condition, evaluate, range_applies
 from ..transfer.live_range import ends_with_all, live_content_range, live_start
 from ..transfer.ranges import content_range, select_ranges, unsatisfied_range
+from .departure import wait_for_departure
 from .file_reading import pieces
 from .responses import STALL_S
 from .status import error_response
@@ -107,7 +108,7 @@ class StreamedResponse:
             return
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._answer(asked, scope, receive, send))
-            gone = group.create_task(_wait_for_departure(receive))
+            gone = group.create_task(wait_for_departure(receive))
             # Whichever ends first ends the other: nothing is built for a client that has gone.
             gone.add_done_callback(lambda _: sending.cancel())
             sending.add_done_callback(lambda _: gone.cancel())
@@ -214,8 +215,3 @@ async def _send_pieces(send: Send, stream: AsyncGenerator[Buffer]) -> None:
 async def _send_piece(send: Send, piece: Buffer) -> None:
     async with asyncio.timeout(STALL_S):
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-
-
-async def _wait_for_departure(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
