@@ -168,3 +168,12 @@ def wire(served: ServedSeries) -> Wire:
     assert parts.hostname is not None
     assert parts.port is not None
     return Wire((parts.hostname, parts.port))
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """One worker process."""
+    from mersey.engine.runtime.worker_pool import WorkerPool
+
+    with WorkerPool(jobs=1) as pool:
+        yield pool

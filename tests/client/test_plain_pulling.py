@@ -26,12 +26,6 @@ def plain(slices, serve_folder, tmp_path_factory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def pool():
-    with WorkerPool(jobs=1) as pool:
-        yield pool
-
-
 @pytest.fixture
 def broken(plain, wire):
     """A wire to that server, which breaks as told."""

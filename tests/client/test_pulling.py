@@ -18,12 +18,6 @@ from mersey.engine.transfer.manifest import Item, Manifest
 QUICK = Backoff(first_s=0.001, longest_s=0.01, most_tries=6)
 
 
-@pytest.fixture(scope="module")
-def pool():
-    with WorkerPool(jobs=1) as pool:
-        yield pool
-
-
 def digests(folder: Path) -> set[str]:
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.dcm")}
 

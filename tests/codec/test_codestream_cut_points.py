@@ -15,6 +15,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from codestreams import HT_FORMS, blank_bodies_from, ht_codestream, image, progressive
+from crafted import variable_length
 from mersey.codecs.codestream import prefix_length, scan_codestream
 from mersey.codecs.errors import CodestreamError
 
@@ -153,7 +154,7 @@ def test_plt_is_used_where_it_is_right_and_ignored_where_it_lies() -> None:
     lengths = [b - a for a, b in pairwise(ends)]
 
     def with_plt(values: list[int]) -> bytes:
-        listed = b"".join(_variable_length(value) for value in values)
+        listed = b"".join(variable_length(value) for value in values)
         segment = b"\xff\x58" + (3 + len(listed)).to_bytes(2) + b"\0" + listed
         psot = int.from_bytes(data[start + 6 : start + 10]) + len(segment)
         head = data[: start + 6] + psot.to_bytes(4) + data[start + 10 : start + 12]
@@ -169,13 +170,6 @@ def test_plt_is_used_where_it_is_right_and_ignored_where_it_lies() -> None:
     garbage = bytearray(with_plt(lengths))
     garbage[start + grown + 14 : -2] = b"\xff" * (len(garbage) - 2 - (start + grown + 14))
     assert scan_codestream(garbage).cut_points == right.cut_points
-
-
-def _variable_length(value: int) -> bytes:
-    digits = [value & 0x7F]
-    while value := value >> 7:
-        digits.append(0x80 | (value & 0x7F))
-    return bytes(reversed(digits))
 
 
 def test_packet_headers_that_cannot_be_deny_the_cuts() -> None:

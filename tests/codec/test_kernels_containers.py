@@ -14,14 +14,10 @@ from mersey.codecs import kernels
 from mersey.codecs.kernels import reference
 from mersey.codecs.pixels import PixelArray
 
+from .kernel_twins import assert_same
+
 _INTEGERS = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"]
 _ALL = [*_INTEGERS, "f4", "f8"]
-
-
-def _same(found: PixelArray, expected: PixelArray) -> None:
-    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
-    assert found.flags.c_contiguous
-    assert found.tobytes() == np.ascontiguousarray(expected).tobytes()
 
 
 @given(packed=arrays.arrays(np.uint8, st.integers(0, 40)), data=st.data())
@@ -29,11 +25,11 @@ def _same(found: PixelArray, expected: PixelArray) -> None:
 def test_bits_equal_their_twins(packed: PixelArray, data: st.DataObject) -> None:
     count = data.draw(st.integers(0, packed.size * 8))
     bits = kernels.unpack_bits(packed, count=count)
-    _same(bits, reference.unpack_bits(packed, count=count))
-    _same(kernels.pack_bits(bits), reference.pack_bits(bits))
+    assert_same(bits, reference.unpack_bits(packed, count=count))
+    assert_same(kernels.pack_bits(bits), reference.pack_bits(bits))
     offset = data.draw(st.integers(0, min(7, count)))
     where = {"bit_offset": offset, "bit_count": count - offset}
-    _same(kernels.align_bits(packed, **where), reference.align_bits(packed, **where))
+    assert_same(kernels.align_bits(packed, **where), reference.align_bits(packed, **where))
 
 
 @pytest.mark.parametrize("dtype", _INTEGERS)
@@ -49,7 +45,7 @@ def test_keep_bits_equals_its_twin(dtype: str) -> None:
     def equal(samples: PixelArray, bits_stored: int, data: st.DataObject) -> None:
         high_bit = data.draw(st.integers(bits_stored - 1, width - 1))
         form = {"bits_stored": bits_stored, "high_bit": high_bit}
-        _same(kernels.keep_bits(samples, **form), reference.keep_bits(samples, **form))
+        assert_same(kernels.keep_bits(samples, **form), reference.keep_bits(samples, **form))
 
     equal()
 
@@ -68,7 +64,7 @@ def test_swapped_bytes_equal_their_twin(dtype: str) -> None:
     @settings(deadline=None, max_examples=30)
     def equal(words: PixelArray) -> None:
         swapped = kernels.swap_bytes(words)
-        _same(swapped, reference.swap_bytes(words))
+        assert_same(swapped, reference.swap_bytes(words))
         assert kernels.swap_bytes(swapped).tobytes() == words.tobytes()
 
     equal()
@@ -80,8 +76,8 @@ def test_planes_and_pixels_equal_their_twins(dtype: str) -> None:
     @settings(deadline=None, max_examples=30)
     def equal(planes: PixelArray) -> None:
         pixels = kernels.planes_to_pixels(planes)
-        _same(pixels, reference.planes_to_pixels(planes))
-        _same(kernels.pixels_to_planes(pixels), reference.pixels_to_planes(pixels))
+        assert_same(pixels, reference.planes_to_pixels(planes))
+        assert_same(kernels.pixels_to_planes(pixels), reference.pixels_to_planes(pixels))
         assert kernels.pixels_to_planes(pixels).tobytes() == planes.tobytes()
 
     equal()
@@ -90,7 +86,7 @@ def test_planes_and_pixels_equal_their_twins(dtype: str) -> None:
 @given(octets=arrays.arrays(np.uint8, st.integers(0, 25).map(lambda pairs: 4 * pairs)))
 @settings(deadline=None)
 def test_unpack_422_equals_its_twin(octets: PixelArray) -> None:
-    _same(kernels.unpack_422(octets), reference.unpack_422(octets))
+    assert_same(kernels.unpack_422(octets), reference.unpack_422(octets))
 
 
 @pytest.mark.parametrize("dtype", _INTEGERS)
@@ -104,9 +100,9 @@ def test_differences_equal_their_twins_and_come_back(dtype: str, samples: tuple[
     @settings(deadline=None, max_examples=30)
     def equal(image: PixelArray) -> None:
         differences = kernels.delta_encode(image)
-        _same(differences, reference.delta_encode(image))
-        _same(kernels.delta_decode(differences), reference.delta_decode(differences))
-        _same(kernels.delta_decode(differences), image)
+        assert_same(differences, reference.delta_encode(image))
+        assert_same(kernels.delta_decode(differences), reference.delta_decode(differences))
+        assert_same(kernels.delta_decode(differences), image)
 
     equal()
 
@@ -126,4 +122,4 @@ def test_read_only_samples_will_do(call: Callable[[PixelArray], PixelArray]) -> 
     samples = np.arange(64, dtype=np.uint16).reshape(8, 8)
     frozen = samples.copy()
     frozen.setflags(write=False)
-    _same(call(frozen), call(samples))
+    assert_same(call(frozen), call(samples))

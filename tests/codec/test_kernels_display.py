@@ -12,15 +12,11 @@ from mersey.codecs import kernels
 from mersey.codecs.kernels import reference
 from mersey.codecs.pixels import PixelArray
 
+from .kernel_twins import assert_same
+
 _SAMPLES = ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"]
 _SHAPES = arrays.array_shapes(max_dims=3, max_side=9)
 _FINITE = st.floats(-1e6, 1e6)
-
-
-def _same(found: PixelArray, expected: PixelArray) -> None:
-    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
-    assert found.flags.c_contiguous
-    assert found.tobytes() == np.ascontiguousarray(expected).tobytes()
 
 
 @pytest.mark.parametrize("dtype", _SAMPLES)
@@ -31,7 +27,7 @@ def test_rescale_equals_its_twin(dtype: str) -> None:
     @settings(deadline=None, max_examples=30)
     def equal(samples: PixelArray, slope: float, start: float) -> None:
         line = {"slope": slope, "intercept": start}
-        _same(kernels.rescale(samples, **line), reference.rescale(samples, **line))
+        assert_same(kernels.rescale(samples, **line), reference.rescale(samples, **line))
 
     equal()
 
@@ -56,7 +52,7 @@ def test_windows_equal_their_twins(dtype: str, function: str) -> None:
         with np.errstate(all="ignore"):
             found = kernels.window(samples, **rule)  # type: ignore[arg-type]
             expected = reference.window(samples, **rule)  # type: ignore[arg-type]
-        _same(found, expected)
+        assert_same(found, expected)
 
     equal()
 
@@ -118,10 +114,10 @@ def test_tables_equal_their_twins(dtype: str) -> None:
     @settings(deadline=None, max_examples=40)
     def equal(samples: PixelArray, table: PixelArray, first: int) -> None:
         found = kernels.look_up(samples, table=table, first=first)
-        _same(found, reference.look_up(samples, table=table, first=first))
+        assert_same(found, reference.look_up(samples, table=table, first=first))
         colours = np.stack([table, table[::-1], table], axis=-1)
         found = kernels.apply_palette(samples, table=colours, first=first)
-        _same(found, reference.apply_palette(samples, table=colours, first=first))
+        assert_same(found, reference.apply_palette(samples, table=colours, first=first))
 
     equal()
 
@@ -135,11 +131,11 @@ def test_inversion_equals_its_twin(dtype: str) -> None:
     def equal(samples: PixelArray, used: int) -> None:
         if dtype[0] == "u":
             samples = samples >> (bits - used)
-        _same(
+        assert_same(
             kernels.invert(samples, bits_stored=used), reference.invert(samples, bits_stored=used)
         )
         again = kernels.invert(kernels.invert(samples, bits_stored=used), bits_stored=used)
-        _same(again, samples)
+        assert_same(again, samples)
 
     equal()
 
@@ -148,7 +144,7 @@ class TestYbr:
     @given(samples=arrays.arrays(np.uint8, st.tuples(st.integers(1, 50), st.just(3))))
     @settings(deadline=None)
     def test_it_equals_its_twin(self, samples: PixelArray) -> None:
-        _same(kernels.ybr_to_rgb(samples), reference.ybr_to_rgb(samples))
+        assert_same(kernels.ybr_to_rgb(samples), reference.ybr_to_rgb(samples))
 
     def test_every_colour_is_the_rounded_one(self) -> None:
         chroma = np.arange(256, dtype=np.uint8)
@@ -160,7 +156,7 @@ class TestYbr:
                 [luma + 1.402 * r, luma - 0.344136 * b - 0.714136 * r, luma + 1.772 * b], axis=-1
             ).clip(0, 255)
             found = kernels.ybr_to_rgb(samples)
-            _same(found, reference.ybr_to_rgb(samples))
+            assert_same(found, reference.ybr_to_rgb(samples))
             assert np.abs(found - exact).max() <= 0.5 + 1e-3
 
     def test_colours_of_the_standard(self) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "Pieces",
     "joined",
     "take_apart",
+    "variable_length",
     "with_packed_headers",
     "with_plm",
     "with_poc",
@@ -128,13 +129,13 @@ def with_plm(data: bytes) -> bytes:
     """The lengths of the packets, in the main header."""
     pieces = take_apart(data)
     packets = [packet[3] + packet[4] for packet in pieces.packets]
-    listed = b"".join(_variable_length(len(packet)) for packet in packets)
+    listed = b"".join(variable_length(len(packet)) for packet in packets)
     assert len(listed) < 256
     main = pieces.main + segment(PLM, bytes([0, len(listed)]) + listed)
     return joined(main, [(b"", b"".join(packets))])
 
 
-def _variable_length(value: int) -> bytes:
+def variable_length(value: int) -> bytes:
     digits = [value & 0x7F]
     while value := value >> 7:
         digits.append(0x80 | (value & 0x7F))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,12 +37,6 @@ from .progressive_frames import decoded, frames_of, ht, j2k, real_files
 
 type Transcode = Callable[..., Outcome]
 type MakeFile = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool(jobs=2) as pool:
-        yield pool
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,12 +28,6 @@ from pydicom.uid import (
 
 if TYPE_CHECKING:
     from sample_study import SampleStudy
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool(jobs=2) as pool:
-        yield pool
 
 
 type Transcode = Callable[..., Outcome]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from sample_study import SampleStudy
 
 type Travel = Callable[[Path, WireForm], Packed]
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[WorkerPool]:
-    with WorkerPool(jobs=2) as pool:
-        yield pool
 
 
 def _entry(path: Path) -> Entry | None:
