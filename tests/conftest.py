@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED = _ROOT.parent / "shared" / "data"
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from sample_study import SampleStudy
 
 # The same examples in every run, so that a change is told by its own failures; with
-# MERSEY_EXPLORE=1 others in each.
-settings.register_profile("same", derandomize=True)
-if not os.environ.get("MERSEY_EXPLORE"):
-    settings.load_profile("same")
+# MERSEY_EXPLORE=1 others in each. How long one takes says nothing on a busy machine.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("explore" if os.environ.get("MERSEY_EXPLORE") else "same")
 
 
 @pytest.fixture(scope="session")
