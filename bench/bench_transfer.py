@@ -2,7 +2,8 @@
 
 Each pull is the command itself, into a folder that was not there. What it brought is compared,
 byte for byte by SHA-256, before anything is told. The server has sent the study once before: the
-digests of files in place, and the renditions, are kept from then on.
+digests of files in place, and the renditions, are kept from then on. The memory of both ends is
+told of pushes, too.
 """
 
 from __future__ import annotations
@@ -144,6 +145,44 @@ def bench_memory_of_a_pull(benchmark: Any, files: LongFiles, tmp_path: Path, mib
     }
 
 
+@pytest.mark.parametrize("wire", ["as-stored", "auto"])
+@pytest.mark.parametrize("mib", MEMORY_MIB)
+def bench_memory_of_a_push(
+    benchmark: Any, files: LongFiles, tmp_path: Path, mib: int, wire: str
+) -> None:
+    """PSS of both process trees above what they take before anything is pushed.
+
+    The client's is that of a push of two slices, which goes to another server.
+    """
+    study = write_transfer_study(tmp_path / "study", files, mib=mib)
+    small = write_transfer_study(tmp_path / "small", files, mib=0, slices=2)
+    (tmp_path / "nothing").mkdir()
+    with Served(tmp_path / "nothing", tmp_path / "small-store") as other:
+        idle_client = max(_push_watched(other, small, wire) for _ in range(2))
+    with Served(tmp_path / "nothing", tmp_path / "store") as served:
+        served.settle()
+        idle_server = pss_bytes(served.process.pid)
+        found: list[tuple[int, int]] = []
+
+        def one_push() -> None:
+            with Footprint(served.process.pid) as server:
+                client = _push_watched(served, study, wire)
+            found.append((server.peak_bytes, client))
+
+        benchmark.pedantic(one_push, rounds=1)
+        stored = [path.name.partition(".")[0] for path in (tmp_path / "store/blobs").glob("*/*")]
+        assert sorted(stored) == study.digests
+    ((server_bytes, client_bytes),) = found
+    benchmark.extra_info |= {
+        "study MiB": mib,
+        "server grew MiB": round((server_bytes - idle_server) / (1 << 20)),
+        "server MiB": round(server_bytes / (1 << 20)),
+        "client grew MiB": round((client_bytes - idle_client) / (1 << 20)),
+        "client MiB": round(client_bytes / (1 << 20)),
+        "aim below MiB": GROWTH_AIM_MIB,
+    }
+
+
 @pytest.mark.parametrize(
     ("mbit", "rtt_ms", "slices"), [(100, 40, 300), (20, 80, 300)], ids=["100mbit", "20mbit"]
 )
@@ -232,6 +271,16 @@ def _pull_watched(url: str, folder: Path, study: TransferStudy, *arguments: str)
         assert process.wait() == 0
     assert digests_below(folder) == study.digests
     shutil.rmtree(folder)
+    return client.peak_bytes
+
+
+def _push_watched(served: Served, study: TransferStudy, wire: str) -> int:
+    """The most that the process tree of one push took."""
+    url = f"http://{served.connection.host}:{served.connection.port}/dicom-web"
+    command = [MERSEY, "push", str(study.folder), url, "--wire", wire]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with Footprint(process.pid) as client:
+        assert process.wait() == 0
     return client.peak_bytes
 
 
