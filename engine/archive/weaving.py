@@ -78,9 +78,12 @@ def weave(
         if pieces is None:
             return None
         objects.append((template % pick(row[depth:first] + pieces + shared))[:-1])
+    if not objects:
+        return "[]"
+    objects[0] = f"[{{{objects[0]}"
+    objects[-1] += "}]"
     # JSON has no raw line feed: all of them are ours, one behind each member.
-    text = "}\n{".join(objects).replace("\n", ",")
-    return f"[{{{text}}}]" if objects else "[]"
+    return "}\n{".join(objects).replace("\n", ",")
 
 
 @dataclass(frozen=True, slots=True)
