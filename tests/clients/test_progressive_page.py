@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import imagecodecs
 import numpy as np
 import pytest
+from mersey.engine.transfer.live_range import live_range
 from pydicom import dcmread
 
 from .browsing import Browser, Visit
@@ -107,15 +108,30 @@ def test_a_page_has_the_small_volume_while_most_is_still_to_come(
     assert last["received"] < last["total"] / 5
 
 
+def assert_goes_on(seen: Sharpened, breaks: list[int]) -> None:
+    """It asked for what followed each break, and got that of the same answer."""
+    first, *again = seen.visit.sent("/progressive")
+    assert [request["status"] for request in again] == [206] * len(breaks)
+    assert {request["got"]["etag"] for request in again} == {first["got"]["etag"]}
+    assert [request["sent"]["range"] for request in again] == [
+        live_range(sum(breaks[: count + 1])) for count in range(len(breaks))
+    ]
+
+
 def test_a_page_goes_on_where_the_wire_broke(
     sharpen: Sharpen, progressive: Server, study: SampleStudy
 ) -> None:
     breaks = [5_000, 50_000, 500_000]
     seen = sharpen(progressive, breaks=breaks)
     assert_exact(seen, study)
-    first, *again = seen.visit.sent("/progressive")
-    assert [request["status"] for request in again] == [206] * len(breaks)
-    assert {request["got"]["etag"] for request in again} == {first["got"]["etag"]}
-    assert [request["sent"]["range"] for request in again] == [
-        f"bytes={sum(breaks[: count + 1])}-" for count in range(len(breaks))
-    ]
+    assert_goes_on(seen, breaks)
+
+
+def test_a_page_goes_on_with_what_is_still_being_made(
+    sharpen: Sharpen, study: SampleStudy, tmp_path: Path
+) -> None:
+    breaks = [2_000, 3_000, 50_000]
+    with Server(study.enhanced_ct.parent, tmp_path / "store") as fresh:
+        seen = sharpen(fresh, breaks=breaks)
+    assert_exact(seen, study)
+    assert_goes_on(seen, breaks)

@@ -99,6 +99,26 @@ def test_curl_goes_on_where_each_cut_left_it(
     assert twice < link.connections * (1 << 20)
 
 
+def test_curl_goes_on_with_what_was_still_being_made_when_the_link_broke(
+    curl: str, study: SampleStudy, tmp_path: Path
+) -> None:
+    accept = f"{MULTIPART[:-1]}1.2.840.10008.1.2.4.202"
+    saved, straight = tmp_path / "resumed", tmp_path / "straight"
+    profile = LinkProfile(down=Direction(cuts=Places(at=(100_000,))))
+    with Server(study.enhanced_ct.parent, tmp_path / "store") as fresh:
+        path = f"studies/{study.study_instance_uid}"
+        with linked(fresh, profile) as (link, root):
+            words = [curl, "-sf", "-H", accept, "-C", "-", "-o", str(saved), f"{root}/{path}"]
+            first = subprocess.run(words, check=False, timeout=_PATIENCE_S)
+            assert first.returncode != 0
+            assert 0 < saved.stat().st_size < 100_000
+            subprocess.run(words, check=True, timeout=_PATIENCE_S)
+            assert link.connections == 2
+        words = [curl, "-sf", "-H", accept, "-o", str(straight), f"{fresh.root}/{path}"]
+        subprocess.run(words, check=True, timeout=_PATIENCE_S)
+    assert digest(saved) == digest(straight)
+
+
 def test_aria2c_downloads_in_parallel_over_a_link_that_breaks(
     original: Server, study: SampleStudy, accept: str, straight: Path, tmp_path: Path
 ) -> None:

@@ -58,15 +58,19 @@ class ResumedBytes {
   async ask() {
     const again = this.received > 0;
     const response = await this.read(this.url, {
-      headers: again ? { Range: `bytes=${this.received}-`, 'If-Range': this.etag } : {},
+      headers: again ? { Range: this.rest(), 'If-Range': this.etag } : {},
     });
     if (response.status !== (again ? 206 : 200)) throw new Error(`status ${response.status}`);
-    if (!again) {
-      this.etag = response.headers.get('ETag');
-      this.total = Number(response.headers.get('Content-Length'));
-    }
+    if (!again) this.etag = response.headers.get('ETag');
+    const length = response.headers.get('Content-Length');
+    if (length) this.total = this.received + Number(length);
     this.stream = response.body.getReader();
     return response;
+  }
+
+  /** All that follows, as it comes where the server still makes it (RFC 8673). */
+  rest() {
+    return `bytes=${this.received}-${Number.MAX_SAFE_INTEGER}`;
   }
 
   async more() {
@@ -77,7 +81,6 @@ class ResumedBytes {
       this.held = join(this.held, value);
     }
     if (!done) return;
-    // Without an entity tag it is made as it is sent, and nothing of it can be asked for again.
     if (!this.etag || this.received === this.total) throw new Error('the answer ended in a part');
     this.stream = null;
   }
