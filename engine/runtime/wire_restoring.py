@@ -31,6 +31,9 @@ __all__ = ["restore"]
 
 _PIECE_BYTES = 1 << 20
 _PREFIX_BYTES = 64 << 10
+_SHORTER = 4
+"""Runs are so much shorter than others: decoding them takes a few times their size of memory, at
+every worker, and they wait for no encoder."""
 
 
 async def restore(
@@ -191,7 +194,9 @@ async def _decoded(
             target_uid=EXPLICIT_LE,
             verify="off",  # the SHA-256 of all is compared
         )
-        for indices in plan_runs(frames, pixels=pixels, jobs=jobs)
+        for indices in plan_runs(
+            frames, pixels=pixels, jobs=jobs, frame_bytes=_SHORTER * pixels.decoded_bytes
+        )
     )
     results = runs_in_order(runs, executor=executor, budget=budget, jobs=jobs)
     async with aclosing(results):

@@ -63,6 +63,7 @@ from .upload_storing import storing
 __all__ = ["ServeSettings", "serve"]
 
 _BUDGET_BYTES = 96 << 20
+_RESTORE_BYTES = 32 << 20
 _WIRE_BYTES = 8 << 30
 _COLLECT_EVERY_S = 600.0
 _QUIET_S = 2.0
@@ -181,7 +182,7 @@ async def _run(
         intake=intake,
         catalogue=catalogue,
         executor=requests,
-        budget=ByteBudget(_BUDGET_BYTES),
+        budget=ByteBudget(_RESTORE_BYTES),
         jobs=requests.jobs,
     )
     uploads = Uploads(
