@@ -96,6 +96,18 @@ def test_a_study_that_changed_is_never_continued(own, wait_until) -> None:
     assert len(answer.body) == manifest(own, "as-stored").length_bytes
 
 
+def test_a_file_that_changed_a_moment_ago_is_not_sent_as_what_it_was(own) -> None:
+    before = manifest(own, "as-stored")
+    path = own.folder / "odd.dcm"
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    item = next(item for item in before.items if item.sha256 == digest)
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    fields = {"Range": f"bytes={item.offset_bytes}-{item.end_bytes - 1}", "If-Match": before.etag}
+    answer = own.ask(f"{STUDY}/parcels/0?wire=as-stored", headers=fields)
+    assert answer.status in (412, 503)
+
+
 def test_what_was_made_to_travel_is_made_again_with_the_same_tag(own, tmp_path) -> None:
     before = manifest(own, "zstd")
     body = own.ask(f"{STUDY}/parcels/0?wire=zstd").body
