@@ -17,7 +17,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import Never
 
 from ...codecs.errors import MerseyError, ResourceError, UnsupportedError
@@ -26,14 +25,13 @@ from ..archive.part_file import TakenError
 from ..archive.rendition_cache import RenditionCache
 from ..archive.renditions import RenditionStore
 from ..runtime.byte_budget import ByteBudget
-from ..runtime.frame_demand import FrameDemand, FrameWish
-from ..runtime.plan import Job
-from ..runtime.rearranging import PROGRESSIVE
+from ..runtime.frame_demand import FrameWish
 from ..runtime.transcode import transcode_file
 from ..runtime.worker_pool import WorkerPool
 from .frame_forms import rendition_key_for
 from .holdings import require_current
 from .rendition_forms import progressive_target
+from .rendition_order import RenditionOrder
 from .rendition_queue import RenditionQueue, Urgency
 
 __all__ = ["RenditionBuilder"]
@@ -43,18 +41,6 @@ _MAX_FAILED = 4096
 _LOOK_AGAIN_S = 0.2
 _NICENESS = 10
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Order:
-    entry: Entry
-    key: str
-    target_uid: str
-    urgency: Urgency
-    demand: FrameDemand = field(default_factory=FrameDemand)
-    done: asyncio.Future[None] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
 
 
 class RenditionBuilder:
@@ -88,9 +74,9 @@ class RenditionBuilder:
         self._every = every
         self._prebuilds = every is not None
         self._rest: Iterator[Entry] | None = None
-        self._waiting: RenditionQueue[_Order] = RenditionQueue(limit=_MAX_WAITING)
+        self._waiting: RenditionQueue[RenditionOrder] = RenditionQueue(limit=_MAX_WAITING)
         self._failed: OrderedDict[str, MerseyError] = OrderedDict()
-        self._current: _Order | None = None
+        self._current: RenditionOrder | None = None
         self._something = asyncio.Event()
         self._quiet_s = quiet_s
         self._quiet_from = 0.0
@@ -112,14 +98,7 @@ class RenditionBuilder:
         order = self._order(entry, key, target_uid, Urgency.AWAITED)
         if order is None:
             raise self._failed[key]
-        if wish is None:
-            await asyncio.shield(order.done)
-            return
-        order.demand.add(wish)
-        try:
-            await asyncio.shield(order.done)
-        finally:
-            order.demand.remove(wish)
+        await order.wait(wish)
 
     def failure(self, key: str) -> MerseyError | None:
         """Why the rendition `key` cannot be built, where that is known."""
@@ -207,7 +186,9 @@ class RenditionBuilder:
                 return [entry]
         return []
 
-    def _order(self, entry: Entry, key: str, target_uid: str, urgency: Urgency) -> _Order | None:
+    def _order(
+        self, entry: Entry, key: str, target_uid: str, urgency: Urgency
+    ) -> RenditionOrder | None:
         if key in self._failed:
             return None
         if self._current is not None and self._current.key == key:
@@ -217,14 +198,14 @@ class RenditionBuilder:
             order.urgency = min(order.urgency, urgency)
             self._waiting.raise_to(key, urgency)
             return order
-        order = _Order(_lightened(entry), key, target_uid, urgency)
+        order = RenditionOrder.of(entry, key, target_uid, urgency)
         self._something.set()
         dropped = self._waiting.put(key, order, urgency)
         if dropped is not None:
-            self._end(dropped, ResourceError("too many renditions are waiting to be built"))
+            dropped.end(ResourceError("too many renditions are waiting to be built"))
         return order
 
-    async def _build(self, order: _Order) -> None:
+    async def _build(self, order: RenditionOrder) -> None:
         try:
             if self._renditions.find(order.key) is None and await self._has_room(order):
                 await self._transcode(order)
@@ -239,25 +220,25 @@ class RenditionBuilder:
             )
             self._fail(order, error)
         else:
-            self._end(order, None)
+            order.end()
 
-    async def _leave_to_other(self, order: _Order) -> None:
+    async def _leave_to_other(self, order: RenditionOrder) -> None:
         """Another server of the store builds it: look again in a while, if somebody wants it."""
         if order.urgency is Urgency.RECEIVED:
-            self._end(order, None)
+            order.end()
             return
         await asyncio.sleep(_LOOK_AGAIN_S)
         dropped = self._waiting.put(order.key, order, order.urgency)
         if dropped is not None:
-            self._end(dropped, ResourceError("too many renditions are waiting to be built"))
+            dropped.end(ResourceError("too many renditions are waiting to be built"))
 
-    async def _transcode(self, order: _Order) -> None:
+    async def _transcode(self, order: RenditionOrder) -> None:
         target = self._renditions.path_of(order.key)
         self._yield_to_requests()
         order.entry = await asyncio.to_thread(self._locate, order.entry)
         require_current(order.entry)
         outcome = await transcode_file(
-            _job(order, str(target)),
+            order.job(str(target)),
             executor=self._executor,
             budget=self._budget,
             jobs=self._jobs,
@@ -277,13 +258,13 @@ class RenditionBuilder:
         if self._cache is not None:
             await asyncio.to_thread(self._cache.added, order.key)
 
-    async def _has_room(self, order: _Order) -> bool:
+    async def _has_room(self, order: RenditionOrder) -> bool:
         """What nobody asked for costs nobody else their rendition."""
         if order.urgency is not Urgency.RECEIVED or self._cache is None:
             return True
         return await asyncio.to_thread(self._cache.has_room, order.entry.stamp.size_bytes)
 
-    def _fail(self, order: _Order, error: MerseyError | OSError) -> None:
+    def _fail(self, order: RenditionOrder, error: MerseyError | OSError) -> None:
         if isinstance(error, OSError):
             error = ResourceError(f"the rendition cannot be written: {error.strerror}")
         elif not isinstance(error, ResourceError):
@@ -291,17 +272,7 @@ class RenditionBuilder:
             self._failed[order.key] = error
             if len(self._failed) > _MAX_FAILED:
                 self._failed.popitem(last=False)
-        self._end(order, error)
-
-    @staticmethod
-    def _end(order: _Order, error: MerseyError | None) -> None:
-        if order.done.done():
-            return
-        if error is None:
-            order.done.set_result(None)
-        else:
-            order.done.set_exception(error)
-            order.done.exception()  # it was logged; nobody need be waiting for it
+        order.end(error)
 
     def _yield_to_requests(self) -> None:
         """Let the workers that answer requests go before those that build."""
@@ -309,17 +280,3 @@ class RenditionBuilder:
             for process_id in self._executor.process_ids:
                 with suppress(OSError):
                     os.setpriority(os.PRIO_PROCESS, process_id, _NICENESS)
-
-
-def _lightened(entry: Entry) -> Entry:
-    """What building needs of an entry: where its bytes are, and whose. Many may wait."""
-    return replace(entry, instance=replace(entry.instance, attributes={}, frames=None))
-
-
-def _job(order: _Order, target: str) -> Job:
-    entry, target_uid = order.entry, order.target_uid
-    is_rearranged = target_uid == PROGRESSIVE
-    if is_rearranged:
-        # Of the same name, whatever rules it meets: that is how its frames are labelled.
-        target_uid = entry.instance.transfer_syntax_uid
-    return Job(entry.path, target, target_uid, "independent", digests=True, rearrange=is_rearranged)
