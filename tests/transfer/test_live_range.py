@@ -30,9 +30,7 @@ def test_other_ranges_do_not_ask_for_what_comes(field) -> None:
     assert live_start(field) is None
 
 
-@pytest.mark.parametrize(
-    "field", ["bytes=0-", "bytes=0-9,20-29", "lines=3-", "bytes=x"]
-)
+@pytest.mark.parametrize("field", ["bytes=0-", "bytes=0-9,20-29", "lines=3-", "bytes=x"])
 def test_what_selects_all_or_need_not_be_honoured_is_answered_with_all(field) -> None:
     assert ends_with_all(field)
 
