@@ -38,7 +38,9 @@ def test_one_of_the_kinds_is_what_is_used() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(calls=st.lists(pieces_of, max_size=4), seed=st.integers(0, 255))
 def test_digests_and_file_are_those_of_the_bytes_at_any_cutting(
     kind: Callable[[], PlainWritingDigest], calls: list[list[int]], seed: int, descriptor: int

@@ -47,7 +47,7 @@ def asked(
     client, path: str, accept: str = "*/*", **headers: str
 ) -> Iterator[http.client.HTTPResponse]:
     """The answer to one GET, to be read as it comes."""
-    connection = http.client.HTTPConnection(urlsplit(client.address).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(client.address).netloc, timeout=240)
     try:
         connection.request("GET", f"/dicom-web{path}", headers={"Accept": accept, **headers})
         yield connection.getresponse()
