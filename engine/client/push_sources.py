@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...codecs.errors import IntegrityError
@@ -56,13 +57,14 @@ async def find_instances(roots: Sequence[Path], *, executor: Executor) -> PushSo
     paths = await asyncio.to_thread(lambda: [file.path for file in find_files(roots)])
     found: list[IndexedFile] = []
     unreadable: list[tuple[str, str]] = []
-    calls = [
+    calls = deque(
         (folder, names, asyncio.wrap_future(submit(executor, _LIMIT_S, index_files, folder, names)))
         for folder, names in _in_groups(paths)
-    ]
-    for folder, names, call in calls:
+    )
+    while calls:
+        folder, names, call = calls.popleft()
         files = await call
-        found += files
+        found += map(_lightened, files)
         missing = set(names) - {file.name for file in files}
         unreadable += [(os.path.join(folder, name), "it cannot be read") for name in missing]
     return _sources(found, unreadable)
@@ -94,6 +96,15 @@ def _in_groups(paths: Sequence[str]) -> list[tuple[str, list[str]]]:
             groups.append((folder, []))
         groups[-1][1].append(name)
     return groups
+
+
+def _lightened(file: IndexedFile) -> IndexedFile:
+    """Without what sending does not need: there may be many thousands."""
+    instance = file.instance
+    if instance is None:
+        return file
+    kept = {tag: one for tag, one in instance.attributes.items() if tag == _INSTANCE_NUMBER}
+    return replace(file, instance=replace(instance, attributes=kept))
 
 
 def _sources(found: Sequence[IndexedFile], unreadable: Sequence[tuple[str, str]]) -> PushSources:
