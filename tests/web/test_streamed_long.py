@@ -37,8 +37,9 @@ class RunGate:
     def allow(self, count: int = 1) -> None:
         self._allowed.release(count)
 
-    def passed(self, first: int) -> None:
-        self._allowed.acquire(timeout=60)
+    async def passed(self, first: int) -> None:
+        while not self._allowed.acquire(blocking=False):  # noqa: ASYNC110  it is of threads
+            await asyncio.sleep(0.002)
         self.first.append(first)
 
 
@@ -47,7 +48,7 @@ def run_gate(monkeypatch) -> RunGate:
     gate, made = RunGate(), FrameDemand.made
 
     async def gated(demand, first, count, pieces) -> None:
-        await asyncio.to_thread(gate.passed, first)
+        await gate.passed(first)
         await made(demand, first, count, pieces)
 
     monkeypatch.setattr(FrameDemand, "made", gated)
@@ -62,7 +63,7 @@ def long_instance(tmp_path_factory, make_instance, make_ct_samples):
 
 @contextmanager
 def asked(client, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
-    connection = http.client.HTTPConnection(urlsplit(client.address).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(client.address).netloc, timeout=240)
     try:
         connection.request("GET", f"/dicom-web{path}", headers=headers)
         yield connection.getresponse()
