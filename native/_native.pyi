@@ -71,27 +71,6 @@ def packets(data: Buffer) -> bytes:
 def markers(data: Buffer) -> list[tuple[int, str, int | None, int, int, int]]:
     """(code, name, tile, tile-part, offset from SOC, length) of every marker."""
 
-def has_digest_instructions() -> bool:
-    """Whether this processor has what `WritingDigest` needs."""
-
-class WritingDigest:
-    """SHA-256 and CRC-32 of what is written to a file. For one thread."""
-
-    def __init__(self) -> None: ...
-    def write(self, descriptor: int, pieces: Sequence[Buffer]) -> None:
-        """Write pieces where the file stands, one after the other. OSError where it fails."""
-
-    def update(self, data: Buffer) -> None:
-        """Digest bytes that are written."""
-
-    @property
-    def sha256(self) -> str:
-        """Hexadecimal."""
-
-    @property
-    def crc32(self) -> int:
-        """As zlib.crc32."""
-
 def sync_files(paths: Sequence[bytes]) -> None:
     """Have the bytes of all files, or the names in folders, on the disk.
 

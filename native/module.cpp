@@ -150,7 +150,6 @@ NB_MODULE(_native, m) {
   m.def("scan", &scan_buffer, nb::arg("data"), nb::kw_only(), nb::arg("complete") = true,
         "Find headers, tile-parts and cut points of a codestream, bare or inside a JP2.");
   mersey::define_surgery(m);
-  mersey::define_digest(m);
   mersey::define_files(m);
   mersey::define_search(m);
 }

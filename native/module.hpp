@@ -28,9 +28,6 @@ class ReadableBuffer {
 // Rewriting, and the tables of markers and packets.
 void define_surgery(nanobind::module_& m);
 
-// Bytes digested as they are written.
-void define_digest(nanobind::module_& m);
-
 // Files made durable.
 void define_files(nanobind::module_& m);
 

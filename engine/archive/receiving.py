@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from ...codecs.errors import MerseyError, ResourceError
-from .writing_digest import writing_digest
+from .writing_digest import WritingDigest
 
 __all__ = ["Received", "Receiving", "begin_write_back", "no_space"]
 
@@ -53,7 +53,7 @@ class Receiving:
         self.path = ""
         self.size_bytes = 0
         self._begun_bytes = 0
-        self._digest = writing_digest()
+        self._digest = WritingDigest()
         self._descriptor = -1
         try:
             while not self._begin(incoming):
@@ -79,7 +79,7 @@ class Receiving:
         receiving = cls.__new__(cls)
         receiving.path = ""
         receiving.size_bytes = receiving._begun_bytes = 0
-        receiving._digest = writing_digest()
+        receiving._digest = WritingDigest()
         try:
             receiving._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
@@ -112,7 +112,7 @@ class Receiving:
         os.link(path, self.path)
 
     def write(self, *pieces: Buffer) -> None:
-        """Append `pieces`: written and digested in one call, without the interpreter's lock."""
+        """Append `pieces`, digested and written without the interpreter's lock."""
         if len(pieces) > _MANY:
             pieces = (b"".join(pieces),)  # a system call for each costs more than a copy
         try:

@@ -1,4 +1,4 @@
-"""SHA-256 and CRC-32 of bytes that are written to a file, in one call where the processor can."""
+"""SHA-256 and CRC-32 of bytes that are written to a file."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ import os
 import zlib
 from collections.abc import Buffer, Sequence
 
-from ..._native import WritingDigest, has_digest_instructions
-
-__all__ = ["PlainWritingDigest", "writing_digest"]
+__all__ = ["WritingDigest"]
 
 
-def writing_digest() -> WritingDigest | PlainWritingDigest:
-    """A new one, of no bytes yet; the native one where the processor has its instructions."""
-    return WritingDigest() if _HAS_INSTRUCTIONS else PlainWritingDigest()
+class WritingDigest:
+    """Digests of what was written so far, of nothing at first. For one thread.
 
-
-class PlainWritingDigest:
-    """What the native `WritingDigest` does, by the standard library. For one thread."""
+    The interpreter's lock is released for pieces of 2 KiB and more, and while they are written.
+    """
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
@@ -30,17 +26,19 @@ class PlainWritingDigest:
         return self._sha256.hexdigest()
 
     def write(self, descriptor: int, pieces: Sequence[Buffer]) -> None:
-        """Write pieces where the file stands, one after the other. OSError where it fails."""
-        # Joining costs a copy of what is read three times anyway; many small calls cost more.
-        view = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        self.update(view)
-        while view.nbytes:
-            view = view[os.write(descriptor, view) :]
+        """Write at most IOV_MAX pieces where the file stands, one after the other.
+
+        OSError where that fails; how much was written then is not known.
+        """
+        for piece in pieces:
+            self.update(piece)
+        left = sum(memoryview(piece).nbytes for piece in pieces) - os.writev(descriptor, pieces)
+        if left:  # the disk is about to be full, or there are more bytes than one call takes
+            rest = memoryview(b"".join(pieces))[-left:]
+            while rest.nbytes:
+                rest = rest[os.write(descriptor, rest) :]
 
     def update(self, data: Buffer) -> None:
         """Digest bytes that are written."""
         self._sha256.update(data)
         self.crc32 = zlib.crc32(data, self.crc32)
-
-
-_HAS_INSTRUCTIONS = has_digest_instructions()
