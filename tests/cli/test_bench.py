@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -290,8 +291,14 @@ def _interrupted(service: str, after_s: float) -> dict[str, Any] | None:
 
 
 def _is_connected(process_id: int, *, to_port: int) -> bool:
-    found = psutil.Process(process_id).net_connections("tcp")
-    return any(one.raddr and one.raddr.port == to_port for one in found)
+    """Whether the process or one of those that it has started, which make the load, is."""
+    process = psutil.Process(process_id)
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # it ended meanwhile
+            found = one.net_connections("tcp")
+            if any(peer.raddr and peer.raddr.port == to_port for peer in found):
+                return True
+    return False
 
 
 def test_a_report_without_matplotlib_names_the_extra(
