@@ -8,7 +8,6 @@ holds. So a push that was broken off is begun again with the same call.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, aclosing
@@ -29,6 +28,7 @@ from .push_settings import PushSettings
 from .push_sources import PushSources, find_instances, with_files
 from .rates import RateLimit
 from .remote import Remote
+from .scratch_folder import scratch_folder
 from .store_sending import StoreSender
 from .stored_studies import StoredStudies, open_stored
 from .wire_choice import WireChoice
@@ -93,10 +93,7 @@ async def push(
     with ExitStack() as stack:
         pool = stack.enter_context(WorkerPool(jobs=settings.jobs))
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        prefix = "mersey-push-"
-        scratch = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix=prefix, dir=settings.scratch)
-        )
+        scratch = stack.enter_context(scratch_folder("mersey-push-", parent=settings.scratch))
         locate: Callable[[Entry], Entry] = _as_it_is
         if isinstance(sources, StoredStudies):
             opening = open_stored(sources)
@@ -107,7 +104,7 @@ async def push(
         if address.study and any(study[0].uids[0] != address.study for study in found.studies):
             raise UsageError("there are instances of another study than the URL names")
         async with Remote(address, settings=settings.remote) as remote:
-            work = _Push(remote, found, locate, settings, pool, Path(scratch), on_progress)
+            work = _Push(remote, found, locate, settings, pool, scratch, on_progress)
             return await work.run()
 
 
