@@ -94,13 +94,10 @@ class Catalogue(CatalogueReader):
         *,
         on_conflict: OnConflict,
         received: Sequence[int] | None = None,
-        before_commit: Callable[[], object] = lambda: None,
     ) -> list[Settled]:
         """Put in instances whose blobs are durable, in one durable transaction.
 
-        They have come now, or at the times `received`, in ns since 1970. Blobs may become durable
-        meanwhile: `before_commit` is called when all is written and nothing committed, again
-        where that is done again, and waits until they are; what it raises undoes all.
+        They have come now, or at the times `received`, in ns since 1970.
 
         Returns what became of each, in order. The laws are `settling`'s: the same bytes again
         are ``same``; where a UID is taken by other bytes, by blob or by a file in place, the
@@ -132,9 +129,7 @@ class Catalogue(CatalogueReader):
             wanted_digests[:] = _without_digest(made, held, digests)
             if wanted_digests:
                 return None  # nobody is to wait while files are read
-            settled = write_settlement(connection, settle(made, held, on_conflict=on_conflict))
-            before_commit()
-            return settled
+            return write_settlement(connection, settle(made, held, on_conflict=on_conflict))
 
         while made:
             settled = self.database.write(work, durable=True)

@@ -28,7 +28,7 @@ from .blobs import COMPRESSED, PLAIN
 from .entry import Entry, is_uid
 from .metadata import pack_metadata, reader_of
 from .part10_body import file_segments
-from .receiving import Received, begin_write_back
+from .receiving import Received
 from .stored import StoredInstance
 
 __all__ = ["Examined", "Refusal", "RefusedFor", "examine", "examine_all"]
@@ -211,8 +211,7 @@ def _compress(received: Received) -> str | None:
                 with feed:
                     for piece in _pieces(source):
                         feed.write(piece)
-                size_bytes = os.fstat(file.fileno()).st_size
-                begin_write_back(file.fileno(), 0, size_bytes)
+            size_bytes = os.stat(target).st_size
         except (OSError, zstandard.ZstdError) as error:
             with suppress(FileNotFoundError):
                 os.unlink(target)

@@ -1,7 +1,7 @@
 """Ingest's last step: files become blobs and instances, durably, many at a time.
 
 `Ingest.commit` returns when both are on disk, so what it reports stored may be acknowledged.
-The order is its safety: blobs first, then the catalogue commits one transaction. Whatever fails or
+The order is its safety: blobs first, then the catalogue in one transaction. Whatever fails or
 dies in between leaves blobs that nothing refers to, which `mersey store gc` finds, and never an
 instance without its bytes.
 """
@@ -12,7 +12,6 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 
 from sqlalchemy import select
@@ -32,7 +31,6 @@ __all__ = ["Ingest"]
 _log = logging.getLogger(__name__)
 _MAX_UNNEEDED = 10_000
 _PAUSE_S = 0.01
-_BESIDE_BYTES = 32 << 20
 
 
 class Ingest:
@@ -49,7 +47,6 @@ class Ingest:
         self._catalogue = catalogue
         self._lock = RemovalLock(blobs.incoming, catalogue.database)
         self._unneeded: dict[str, None] = {}
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="mersey-blobs")
 
     def commit(self, batch: Sequence[Examined]) -> list[Settled | Refusal]:
         """Store `batch`: what became of each, in order. Never raises for want of space.
@@ -77,7 +74,10 @@ class Ingest:
     def _store(self, batch: Sequence[Examined]) -> list[Settled]:
         ready = {one.stored.blob_key: Ready(one.path, one.stored.blob_key) for one in batch}
         try:
-            settled = self._settled(batch, list(ready.values()))
+            self.blobs.commit(list(ready.values()))
+            settled = self._catalogue.store(
+                [one.stored for one in batch], on_conflict=self.on_conflict
+            )
             return [
                 self._with_bytes(one.stored, outcome)
                 for one, outcome in zip(batch, settled, strict=True)
@@ -86,29 +86,6 @@ class Ingest:
             # What became a blob just now is asked after at the next chance.
             self._unneeded.update(dict.fromkeys(ready))
             raise
-
-    def _settled(self, batch: Sequence[Examined], ready: Sequence[Ready]) -> list[Settled]:
-        """Blobs, then the catalogue; where the blobs take moments, its statements beside them.
-
-        Its transaction is committed only when the blobs are durable. It keeps others from
-        writing, so it is not begun beside long blobs, and not in a database that others share.
-        """
-        stored = [one.stored for one in batch]
-        size_bytes = sum(one.size_bytes for one in stored)
-        if (
-            size_bytes > _BESIDE_BYTES
-            or self._catalogue.database.is_shared
-            or self.blobs.path_of(ready[0].key) is None
-        ):
-            self.blobs.commit(ready)
-            return self._catalogue.store(stored, on_conflict=self.on_conflict)
-        durable = self._beside.submit(self.blobs.commit, ready)
-        try:
-            return self._catalogue.store(
-                stored, on_conflict=self.on_conflict, before_commit=durable.result
-            )
-        finally:
-            wait([durable])
 
     def _with_bytes(self, stored: StoredInstance, settled: Settled) -> Settled:
         """What is the ``same`` as a lost blob that was kept the other way takes its place."""

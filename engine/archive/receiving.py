@@ -19,7 +19,7 @@ from typing import Self
 from ...codecs.errors import MerseyError, ResourceError
 from .writing_digest import WritingDigest
 
-__all__ = ["Received", "Receiving", "begin_write_back", "no_space"]
+__all__ = ["Received", "Receiving", "no_space"]
 
 _WRITE_BACK_BYTES = 8 << 20
 _READ_BYTES = 1 << 20
@@ -118,21 +118,23 @@ class Receiving:
         try:
             self._digest.write(self._descriptor, pieces)
             self.size_bytes += sum(memoryview(piece).nbytes for piece in pieces)
-            if self.size_bytes - self._begun_bytes >= _WRITE_BACK_BYTES:
-                self._begin_write_back()
+            self._begin_write_back()
         except OSError as error:
             raise _failure(error) from error
 
     def _begin_write_back(self) -> None:
-        begin_write_back(self._descriptor, self._begun_bytes, self.size_bytes)
-        self._begun_bytes = self.size_bytes
+        """Have what came so far on its way to the disk, which is then less to wait for.
+
+        Linux begins to write dirty pages that are "not needed", and drops none of them yet.
+        """
+        new_bytes = self.size_bytes - self._begun_bytes
+        if new_bytes >= _WRITE_BACK_BYTES and hasattr(os, "posix_fadvise"):
+            advice = os.POSIX_FADV_DONTNEED
+            os.posix_fadvise(self._descriptor, self._begun_bytes, new_bytes, advice)
+            self._begun_bytes = self.size_bytes
 
     def finish(self) -> Received:
-        """What was received, which is on its way to the disk by now. The file stays locked."""
-        try:
-            self._begin_write_back()
-        except OSError as error:
-            raise _failure(error) from error
+        """What was received. The file stays locked."""
         return Received(self.path, self.size_bytes, self._digest.sha256, self._digest.crc32)
 
     def release(self) -> None:
@@ -147,16 +149,6 @@ class Receiving:
             with suppress(FileNotFoundError):
                 os.unlink(self.path)
         self.release()
-
-
-def begin_write_back(descriptor: int, start: int, stop: int) -> None:
-    """Have what was written between `start` and `stop` on its way to the disk.
-
-    Then it is less to wait for. Linux begins to write dirty pages that are "not needed", and
-    drops none of them yet.
-    """
-    if start < stop and hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_DONTNEED)
 
 
 def no_space(error: BaseException) -> bool:
