@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -19,7 +18,6 @@ import numpy as np
 
 from ...codecs.errors import (
     CodestreamError,
-    IntegrityError,
     MerseyError,
     ResourceError,
     UnsupportedError,
@@ -37,6 +35,7 @@ from ..runtime.picture import PictureWork, make_picture
 from ..runtime.rearranging import PROGRESSIVE
 from ..runtime.submission import run_frames, submit
 from ..transfer.body import Segment
+from .checked_renditions import CheckedRenditions
 from .file_reading import read_blobs
 from .frame_forms import lies_explicit, planes_needed, rendition_key_for
 from .holdings import reading
@@ -46,10 +45,7 @@ __all__ = ["FrameSource"]
 
 type Frames = list[tuple[Segment, ...]]
 
-_log = logging.getLogger(__name__)
-
 _CACHE_BYTES = 32 << 20
-_FOUND_AT_ONCE = 16
 _AT_ONCE_BYTES = 32 << 20
 """More samples than that are not encoded in memory: their rendition is built first."""
 
@@ -69,7 +65,7 @@ class FrameSource:
         """`locate` gives an entry a local file; it blocks, and is called in threads."""
         self.blobs = blobs
         self._locate = locate
-        self._renditions = renditions
+        self._renditions = CheckedRenditions(renditions)
         self._executor = executor
         self._builder = builder
         self._made: BoundedCache[tuple[str, int], bytes | MerseyError] = BoundedCache(
@@ -166,7 +162,7 @@ class FrameSource:
     async def _as_rendition(self, entry: Entry, indices: Sequence[int], target_uid: str) -> Frames:
         """The frames out of the rendition; where that has yet to be built, made now."""
         key = rendition_key_for(entry, target_uid)
-        rendition = await self._checked(key, indices)
+        rendition = await self._renditions.find(key, indices)
         if rendition is not None:
             return [rendition.frame_slices(index) for index in indices]
         made = await self._made_frames(entry, indices, target_uid)
@@ -192,10 +188,10 @@ class FrameSource:
             It cannot be built.
         """
         key = rendition_key_for(entry, target_uid)
-        found = await self._checked(key, indices)
+        found = await self._renditions.find(key, indices)
         if found is None:
             await self._builder.build(entry, key, target_uid=target_uid, wish=wish)
-            found = await self._checked(key, indices)
+            found = await self._renditions.find(key, indices)
         if found is None:
             raise ResourceError("the rendition was built and is gone")
         return found
@@ -205,43 +201,8 @@ class FrameSource:
         return self._builder.failure(key)
 
     async def stored(self, keys: Sequence[str]) -> list[Rendition | None]:
-        """The renditions of `keys` as far as they are there, with the bytes that were written.
-
-        Of hundreds, all that was not compared lately is compared in one thread.
-        """
-        found: list[Rendition | None] = []
-        for key in keys:
-            found.append(self._renditions.find(key))
-            if len(found) % _FOUND_AT_ONCE == 0:
-                await asyncio.sleep(0)  # headers may have been read: let others go on
-        damaged = await asyncio.to_thread(_damaged, [one for one in found if one is not None])
-        for index, (key, rendition) in enumerate(zip(keys, found, strict=True)):
-            if rendition is not None and id(rendition) in damaged:
-                if self._renditions.find(key) is rendition:  # not the one made meanwhile
-                    _log.warning("rendition %s is dropped: %s", key, damaged[id(rendition)])
-                    self._renditions.drop(key)
-                found[index] = None
-        return found
-
-    async def _checked(self, key: str, indices: Sequence[int] | None) -> Rendition | None:
-        """The stored rendition, where the frames at `indices` are those that were written.
-
-        Each is read and compared once, in a thread. One that is damaged is dropped.
-        """
-        rendition = self._renditions.find(key)
-        if rendition is None:
-            return None
-        unchecked = rendition.unchecked(indices)
-        if not unchecked:
-            return rendition
-        try:
-            await asyncio.to_thread(rendition.check, unchecked)
-        except (IntegrityError, OSError) as error:
-            _log.warning("rendition %s is dropped: %s", key, error)
-            if self._renditions.find(key) is rendition:  # not the one made meanwhile
-                self._renditions.drop(key)
-            return None
-        return rendition
+        """The renditions of `keys` as far as they are there, with the bytes that were written."""
+        return await self._renditions.find_all(keys)
 
     async def _made_frames(self, entry: Entry, indices: Sequence[int], target_uid: str) -> Frames:
         if self._weight(entry, indices) > _AT_ONCE_BYTES and len(set(indices)) > 1:
@@ -337,17 +298,6 @@ class FrameSource:
         pixels = entry.instance.pixels
         assert pixels is not None
         return pixels.decoded_bytes * len(indices)
-
-
-def _damaged(renditions: Sequence[Rendition]) -> dict[int, MerseyError | OSError]:
-    """What is wrong with those that are not what was written, by their identity. Blocks."""
-    found: dict[int, MerseyError | OSError] = {}
-    for rendition in renditions:
-        try:
-            rendition.check(rendition.unchecked(None))
-        except (IntegrityError, OSError) as error:
-            found[id(rendition)] = error
-    return found
 
 
 def _in_planes(data: bytes, pixels: PixelFormat) -> bytes:
