@@ -8,9 +8,7 @@ Nothing of it is visible as an instance before somebody has verified and publish
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import json
 import os
 import shutil
 from bisect import bisect_right
@@ -25,11 +23,10 @@ from ...codecs.pixels import Buffer
 from ..transfer.manifest import Manifest
 from ..transfer.range_set import RangeSet
 from ..transfer.ranges import ByteRange
+from .parcel_journal import boot_id, note, whole_lines
 from .part_file import sync_folder
 
-__all__ = ["Inbound", "whole_lines"]
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+__all__ = ["Inbound"]
 
 
 class Inbound:
@@ -288,11 +285,11 @@ class Inbound:
                 left.unlink(missing_ok=True)
             os.ftruncate(self._journal, 0)
             self._note(head)
-        self._note({"b": _boot_id()})
+        self._note({"b": boot_id()})
 
     def _replay(self, lines: list[dict[str, Any]]) -> None:
         """Take up what the journal says; a line that cannot be ends it."""
-        boot = _boot_id()
+        boot = boot_id()
         synced = max((number for number, line in enumerate(lines) if "s" in line), default=-1)
         is_this_boot = False
         for number, line in enumerate(lines):
@@ -336,40 +333,10 @@ class Inbound:
     def _note(self, line: dict[str, Any]) -> None:
         if self._journal < 0:
             raise UsageError("the parcel is closed")
-        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         try:
-            whole_bytes = os.fstat(self._journal).st_size
-            if os.write(self._journal, data) < len(data):
-                # What came behind a torn line would not be found again.
-                os.ftruncate(self._journal, whole_bytes)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            note(self._journal, line)
         except OSError as error:
             raise ResourceError(f"a parcel cannot be received: {error.strerror}") from error
-
-
-def whole_lines(data: bytes) -> tuple[list[dict[str, Any]], int]:
-    """The lines of a journal up to the first that is torn, and where that begins."""
-    lines: list[dict[str, Any]] = []
-    at = 0
-    for raw in data.splitlines(keepends=True):
-        if not raw.endswith(b"\n"):
-            break
-        try:
-            line = json.loads(raw)
-        except ValueError:
-            break
-        if not isinstance(line, dict):
-            break
-        lines.append(line)
-        at += len(raw)
-    return lines, at
-
-
-def _boot_id() -> str:
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 def _sync_file(path: Path) -> None:

@@ -20,7 +20,8 @@ from ...codecs.errors import ResourceError, UsageError
 from ...codecs.pixels import Buffer
 from ..transfer.manifest import Manifest
 from ..transfer.ranges import ByteRange
-from .inbound import Inbound, whole_lines
+from .inbound import Inbound
+from .parcel_journal import whole_lines
 
 __all__ = ["SharedInbound"]
 

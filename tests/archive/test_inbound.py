@@ -112,7 +112,7 @@ def test_what_was_not_synced_is_not_trusted_after_a_restart_of_the_machine(
         inbound.sync()
         inbound.write(100, _WHOLE[100:4000])
         inbound.settle(1, "stored")
-    monkeypatch.setattr(inbound_module, "_boot_id", lambda: "another")
+    monkeypatch.setattr(inbound_module, "boot_id", lambda: "another")
 
     with Inbound.open(tmp_path / "in", _manifest()) as again:
         assert [(one.start, one.stop) for one in again.missing()] == [(100, 5441)]
@@ -272,7 +272,7 @@ def test_what_one_of_two_synced_of_the_other_outlives_the_machine(
         other.write(100, _WHOLE[100:4000])
         one.sync()
         other.write(4000, _WHOLE[4000:])
-    monkeypatch.setattr(inbound_module, "_boot_id", lambda: "another")
+    monkeypatch.setattr(inbound_module, "boot_id", lambda: "another")
     with _shared(tmp_path) as again:
         assert [(found.start, found.stop) for found in again.missing()] == [(4000, 5441)]
 
